@@ -1,0 +1,51 @@
+"""The parts of the `slicer` module that the panels use, without MRML."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from PySide6 import QtCore, QtWidgets
+
+
+class Scene:
+    """Nodes by ID; the names are all that selectors show."""
+
+    def __init__(self) -> None:
+        self.names = {"v1": "T1 of Anna", "v2": "T1 of Ben", "s1": "Anna's labels", "r1": "ROI"}
+        self.loading = False
+
+    def IsBatchProcessing(self) -> bool:  # noqa: N802
+        return self.loading
+
+    def GetNodeByID(self, identity: str) -> None:  # noqa: N802
+        return None
+
+
+class NodeComboBox(QtWidgets.QComboBox):
+    """`qMRMLNodeComboBox`: offers all nodes of the scene, whatever their class."""
+
+    currentNodeIDChanged = QtCore.Signal(str)  # noqa: N815
+
+    def setMRMLScene(self, scene: Scene) -> None:  # noqa: N802
+        none = getattr(self, "noneDisplay", "None")
+        self._ids = ["", *scene.names]
+        self.addItems([none, *scene.names.values()])
+        self.currentIndexChanged.connect(lambda n: self.currentNodeIDChanged.emit(self._ids[n]))
+
+    def setCurrentNodeID(self, identity: str) -> None:  # noqa: N802
+        self.setCurrentIndex(self._ids.index(identity) if identity in self._ids else 0)
+
+    @property
+    def currentNodeID(self) -> str:  # noqa: N802
+        return self._ids[self.currentIndex]
+
+
+def slicer_module() -> Any:
+    """A new `slicer` with a scene, i18n that translates nothing, and the node selector."""
+    slicer: Any = ModuleType("slicer")
+    slicer.mrmlScene = Scene()
+    slicer.qMRMLNodeComboBox = NodeComboBox
+    slicer.i18n = ModuleType("slicer.i18n")
+    slicer.i18n.tr = lambda text: text
+    return slicer

@@ -1,0 +1,93 @@
+"""Files appear whole or not at all: write beside, then replace."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from TransferRiskLib.errors import StorageError
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a scratch path beside `target` that replaces it when the block ends without error.
+
+    The scratch file keeps the target's name behind its random prefix, so that writers which choose
+    a format by file ending (SimpleITK) see the right one. A block that fails leaves nothing behind.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
+    target = Path(target)
+    scratch: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", suffix="-" + target.name, dir=target.parent)
+        os.close(handle)
+        scratch = Path(name)
+        yield scratch
+        os.chmod(scratch, 0o666 & ~_umask())  # scratch files are private, results are not
+        os.replace(scratch, target)
+    except OSError as error:
+        raise storage_error(error, target) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Like `atomic_path` for a folder: an older `target` is replaced as a whole."""
+    target = Path(target)
+    scratch: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".writing-", suffix="-" + target.name, dir=target.parent))
+        yield scratch
+        os.chmod(scratch, 0o777 & ~_umask())
+        old = scratch.with_name(scratch.name + "-old")
+        if target.exists():
+            os.replace(target, old)
+        os.replace(scratch, target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise storage_error(error, target) from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(target) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write JSON atomically, readable by people; not-a-number values are refused."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def storage_error(error: OSError, target: Path) -> StorageError:
+    """The typed error for a failed write to `target`."""
+    hints = {
+        errno.ENOSPC: "The disk is full: free some space or choose another output folder.",
+        errno.EDQUOT if hasattr(errno, "EDQUOT") else -1: "The disk quota is used up.",
+        errno.EACCES: "Choose an output folder that you may write to.",
+        errno.EROFS: "The disk is read-only: choose another output folder.",
+    }
+    hint = hints.get(error.errno or 0, "Check the output folder.")
+    return StorageError(f"cannot be written ({error.strerror or error}).", file=target, hint=hint)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

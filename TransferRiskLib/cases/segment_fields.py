@@ -1,0 +1,151 @@
+"""The header fields by which Slicer's `.seg.nrrd` files name their segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from TransferRiskLib.cases.labels import BACKGROUND, Label, LabelScheme, distinct_colour
+from TransferRiskLib.errors import LabelError
+
+_ENTRY = "TerminologyEntry"
+_TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+_REGION_CONTEXT = "Anatomic codes - DICOM master list"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment as a `.seg.nrrd` header describes it.
+
+    Attributes:
+        name: The name shown to people.
+        layer: The component of the file that holds the segment.
+        value: Its value within the layer.
+        colour: Red, green, blue in 0..1, or None.
+        terminology: Slicer's terminology entry as it stands in the file, or None.
+    """
+
+    name: str
+    layer: int
+    value: int
+    colour: tuple[float, float, float] | None
+    terminology: str | None
+
+
+def is_segmentation(metadata: Mapping[str, str]) -> bool:
+    """Whether header fields are those of a Slicer segmentation, with or without segments."""
+    return "Segment0_ID" in metadata or any(key.startswith("Segmentation_") for key in metadata)
+
+
+def read_segments(metadata: Mapping[str, str]) -> list[Segment]:
+    """The segments that header fields describe, in the file's order.
+
+    Raises:
+        LabelError: a representation other than a binary labelmap, or a field that is no number.
+    """
+    representation = metadata.get("Segmentation_SourceRepresentation") or metadata.get(
+        "Segmentation_MasterRepresentation", "Binary labelmap"
+    )
+    if representation != "Binary labelmap":
+        raise LabelError(
+            f"stores its segments as {representation!r}.",
+            hint="In 3D Slicer, make 'Binary labelmap' the source representation and save again.",
+        )
+    segments: list[Segment] = []
+    while f"Segment{len(segments)}_ID" in metadata:
+        number = len(segments)
+
+        def field(name: str, default: str, prefix: str = f"Segment{number}_") -> str:
+            return metadata.get(prefix + name, default)
+
+        try:
+            colour = tuple(float(part) for part in field("Color", "").split())
+            # files from before Slicer 4.11 have a layer a segment, each with the value 1
+            layer, value = int(field("Layer", str(number))), int(field("LabelValue", "1"))
+        except ValueError as error:
+            raise LabelError(f"has a damaged header: segment {number} ({error}).") from error
+        segments.append(
+            Segment(
+                field("Name", field("ID", "")),
+                layer,
+                value,
+                (colour[0], colour[1], colour[2]) if len(colour) == 3 else None,
+                _tags(field("Tags", "")).get(_ENTRY),
+            )
+        )
+    return segments
+
+
+def is_background(segment: Segment) -> bool:
+    """Whether a segment spells out the background, which label schemes have anyway."""
+    return segment.name.strip().casefold() == BACKGROUND
+
+
+def values_of(segments: list[Segment]) -> list[int]:
+    """A value of its own for each segment: the stored one where these differ, else 1, 2, 3, ..."""
+    stored = [segment.value for segment in segments]
+    if len(set(stored)) == len(stored) and 0 not in stored:
+        return stored
+    return list(range(1, len(stored) + 1))
+
+
+def scheme_of(segments: list[Segment]) -> LabelScheme:
+    """The label scheme of segments that stand for `values_of(segments)` in a label map."""
+    labels = [Label(BACKGROUND, 0, (0.0, 0.0, 0.0))]
+    for segment, value in zip(segments, values_of(segments), strict=True):
+        if not is_background(segment):
+            colour = segment.colour or distinct_colour(len(labels) - 1)
+            labels.append(Label(segment.name.strip(), value, colour, segment.terminology))
+    return LabelScheme(tuple(labels))
+
+
+def segment_fields(labels: LabelScheme, values: list[int], size: tuple[int, int, int]) -> dict[str, str]:
+    """Header fields for a file of one layer that holds `values` for the scheme's foreground.
+
+    Every segment gets the whole extent: Slicer crops a shared layer to the extent of the first
+    segment in it.
+    """
+    fields = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+    }
+    extent = " ".join(f"0 {count - 1}" for count in size)
+    for number, (label, value) in enumerate(zip(labels.foreground, values, strict=True)):
+        tags = "Segmentation.Status:completed|"
+        if label.terminology:
+            tags = f"{_ENTRY}:{terminology_entry(label.terminology)}|{tags}"
+        for key, text in {
+            "ID": f"Segment_{value}",
+            "Name": label.name,
+            "NameAutoGenerated": "0",
+            "Color": " ".join(f"{part:.6g}" for part in label.colour),
+            "ColorAutoGenerated": "0",
+            "LabelValue": str(value),
+            "Layer": "0",
+            "Extent": extent,
+            "Tags": tags,
+        }.items():
+            fields[f"Segment{number}_{key}"] = text
+    return fields
+
+
+def terminology_entry(text: str) -> str:
+    """Slicer's serialised terminology entry; one that is already serialised stays as it is.
+
+    Example:
+        >>> terminology_entry("SCT:4147007 Mass").split("~")[2]
+        'SCT^4147007^Mass'
+    """
+    if "~" in text:
+        return text
+    code, _, meaning = text.partition(" ")
+    scheme, _, number = code.rpartition(":")
+    kind = f"{scheme or 'SCT'}^{number}^{meaning}"
+    category = "SCT^123037004^Anatomical Structure"
+    return "~".join((_TYPE_CONTEXT, category, kind, "^^", _REGION_CONTEXT, "^^", "^^"))
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = (entry.partition(":") for entry in text.split("|"))
+    return {key.strip(): value.strip() for key, _, value in pairs if value.strip()}
