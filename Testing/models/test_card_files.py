@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from model_fakes import card, image, network, unet, write_zoo_bundle, zoo_inference, zoo_metadata
+
+from TransferRiskLib.errors import ModelError
+from TransferRiskLib.models.card_files import (
+    EXTRA_FILE,
+    card_from_json,
+    card_to_json,
+    list_models,
+    read_card,
+    torchscript_extras,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(path: Path, **extras: str) -> Path:
+    files = {name.replace("__", "."): text for name, text in extras.items()}
+    torch.jit.save(torch.jit.trace(network(unet()), image()), str(path), _extra_files=files)
+    return path
+
+
+def test_a_card_survives_json():
+    given = card("a", "b", activation="nested", spacing=(1.0, 2.0, 3.0), contrasts=("T1",))
+    assert card_from_json(json.loads(json.dumps(card_to_json(given)))) == given
+
+
+def test_labels_may_be_a_list_of_names():
+    short = {"name": "x", "channels": ["CT"], "labels": ["background", "liver"]}
+    assert card_from_json(short).labels.names == ("background", "liver")
+    with pytest.raises(ModelError, match="first label is 'liver'"):
+        card_from_json({**short, "labels": ["liver", "spleen"]})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation": "relu"}, "activation"),
+        ({"spacings": [1, 1, 1]}, "spacings"),
+        ({"labels": None}, "labels"),
+    ],
+)
+def test_a_wrong_field_is_named_with_the_file(change, message):
+    value = {"name": "x", "channels": ["CT"], "labels": ["background", "liver"], **change}
+    with pytest.raises(ModelError, match=message) as caught:
+        card_from_json(value, Path("card.json"))
+    assert caught.value.file == "card.json" and caught.value.hint
+
+
+def test_extra_files_of_an_archive_are_read_without_loading_it(tmp_path):
+    path = script(tmp_path / "toy.ts", transferrisk_card__json=json.dumps(card_to_json(card())))
+    assert set(torchscript_extras(path)) == {EXTRA_FILE}
+    assert read_card(path) == card()
+
+
+def test_the_metadata_of_a_monai_export_makes_a_card(tmp_path):
+    final = {"_target_": "AsDiscreted", "argmax": True}
+    inference = zoo_inference(unet(), [{"_target_": "ScaleIntensityd"}], final)
+    path = script(
+        tmp_path / "toy.ts",
+        metadata__json=json.dumps(zoo_metadata(["T1"], ["background", "a", "b"], [16, 16, 16])),
+        inference__json=json.dumps(inference),
+    )
+    derived = read_card(path)
+    assert derived.labels.names == ("background", "a", "b")
+    assert derived.normalisation.kind == "minmax"
+
+
+def test_a_packed_bundle_is_recognised(tmp_path):
+    write_zoo_bundle(tmp_path / "in" / "toy")
+    shutil.make_archive(str(tmp_path / "toy"), "zip", tmp_path / "in")
+    with pytest.raises(ModelError, match="packed bundle") as caught:
+        read_card(tmp_path / "toy.zip")
+    assert "Unpack" in caught.value.hint
+
+
+def test_a_folder_lists_its_models_and_what_is_wrong_with_them(tmp_path):
+    write_zoo_bundle(tmp_path / "b_zoo")
+    script(tmp_path / "a_script.ts", transferrisk_card__json=json.dumps(card_to_json(card(name="scripted"))))
+    (tmp_path / "c_broken.ts").write_bytes(b"nothing")
+    (tmp_path / "notes.txt").write_text("no model")
+    (tmp_path / "images").mkdir()
+    listed = list_models(tmp_path)
+    assert [path.name for path, _ in listed] == ["a_script.ts", "b_zoo", "c_broken.ts"]
+    assert [getattr(found, "name", None) for _, found in listed] == ["scripted", "b_zoo", None]
+    assert isinstance(listed[2][1], ModelError)
+    assert list_models(tmp_path / "absent") == []
+
+
+def test_cards_are_read_without_importing_torch(tmp_path):
+    write_zoo_bundle(tmp_path / "toy")
+    script(tmp_path / "toy.ts", transferrisk_card__json=json.dumps(card_to_json(card())))
+    code = (
+        "import sys; from pathlib import Path; from TransferRiskLib.models.card_files import list_models; "
+        "print([found.name for _, found in list_models(Path(sys.argv[1]))]); "
+        "assert 'torch' not in sys.modules and 'monai' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['toy', 'toy']"

@@ -1,0 +1,67 @@
+"""Ways to predict with ever less memory on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+_SIGNS = ("out of memory", "can't allocate memory", "seems to be oom", "not enough memory")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to run a sliding window.
+
+    Attributes:
+        network: Device of the network and of its windows.
+        blending: Device of the stitched probabilities, the size of the whole image.
+        batch_size: Windows a network pass.
+    """
+
+    network: torch.device
+    blending: torch.device
+    batch_size: int
+
+    def __str__(self) -> str:
+        return f"network on {self.network}, blending on {self.blending}, batch size {self.batch_size}"
+
+
+def fallbacks(batch_size: int, device: torch.device) -> Iterator[Plan]:
+    """The wished-for plan first, then plans that need less memory on `device`.
+
+    The batch is halved down to 1, then blending moves to the CPU, then the network does.
+    """
+    batch = batch_size
+    while batch >= 1:
+        yield Plan(device, device, batch)
+        batch //= 2
+    if device.type != "cpu":
+        cpu = torch.device("cpu")
+        yield Plan(device, cpu, 1)
+        yield Plan(cpu, cpu, 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error`, or what caused it, says that a device or the computer lacks memory.
+
+    Apple's mps and the CPU have no exception class of their own: their RuntimeErrors are told by
+    their words.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (torch.cuda.OutOfMemoryError, MemoryError)):
+            return True
+        if isinstance(seen, RuntimeError) and any(sign in str(seen).lower() for sign in _SIGNS):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+def release_memory(device: torch.device) -> None:
+    """Give cached but unused memory of `device` back, so that the next plan finds it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

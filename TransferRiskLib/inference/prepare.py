@@ -1,0 +1,79 @@
+"""A loaded case as a model wants it: its orientation, spacing and intensities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from TransferRiskLib.cases.labels import UNLABELLED
+from TransferRiskLib.cases.load import LoadedCase
+from TransferRiskLib.errors import CaseError
+from TransferRiskLib.inference.grids import to_native
+from TransferRiskLib.inference.intensities import normalise
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.resample import canonical_grid, resample
+from TransferRiskLib.volumes.volume import Volume
+
+__all__ = ["Prepared", "prepare", "to_native"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case on the model's grid. X, Y, Z run along the voxel axes i, j, k of `grid`.
+
+    Attributes:
+        image: Normalised channels in the card's order, float32, shape (C, X, Y, Z).
+        labels: Class indices with `UNLABELLED`, int64, shape (X, Y, Z); None for a scan to segment.
+        grid: The model's grid: the card's orientation and spacing.
+        native: The grid of the case's first image.
+        name: The case's name.
+        group: What splits must not separate.
+    """
+
+    image: Tensor
+    labels: Tensor | None
+    grid: Geometry
+    native: Geometry
+    name: str
+    group: str
+
+
+def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
+    """Reorient, resample and normalise a case for the model of `card`.
+
+    Channels are interpolated linearly, then normalised as the card says, over the whole resampled
+    channel. Labels are interpolated as labels: `UNLABELLED` is one of them and is never mixed with
+    the others; so is whatever lies outside the scan.
+
+    Args:
+        card: Says which channels, orientation, spacing and intensities the model expects.
+        loaded: A case whose channels were loaded in the card's order.
+
+    Raises:
+        CaseError: the number of channels is not the card's.
+        ImageError: a channel is constant or not finite; it names case and channel.
+    """
+    if len(loaded.images) != len(card.channels):
+        raise CaseError(
+            f"The case {loaded.name!r} has {len(loaded.images)} channels, "
+            f"the model {card.name!r} expects {len(card.channels)}: {', '.join(card.channels)}.",
+            file=loaded.source,
+        )
+    grid = canonical_grid(loaded.geometry, card.spacing, card.orientation)
+    image = torch.empty((len(card.channels), *grid.size), dtype=torch.float32)
+    for c, (channel, array) in enumerate(zip(card.channels, loaded.images, strict=True)):
+        on_grid = resample(Volume(array, loaded.geometry), grid, "linear").array
+        values = normalise(on_grid, card.normalisation, case=loaded.name, channel=channel)
+        image[c] = torch.from_numpy(values.transpose(2, 1, 0))
+    return Prepared(image, _labels(loaded, grid), grid, loaded.geometry, loaded.name, loaded.group)
+
+
+def _labels(loaded: LoadedCase, grid: Geometry) -> Tensor | None:
+    if loaded.labels is None:
+        return None
+    on_grid = resample(Volume(loaded.labels, loaded.geometry), grid, "label", outside=UNLABELLED).array
+    return torch.from_numpy(np.ascontiguousarray(on_grid.transpose(2, 1, 0)).astype(np.int64))

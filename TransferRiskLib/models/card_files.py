@@ -1,0 +1,181 @@
+"""Cards in files: beside weights, in bundles, in TorchScript archives. Free of torch."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import ModelError, TransferRiskError
+from TransferRiskLib.models.bundle_card import derive_card
+from TransferRiskLib.models.bundle_configs import parse_config, read_bundle_config, read_config_file
+from TransferRiskLib.models.bundle_transforms import CARD_HINT
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.records import from_json, to_json
+
+EXTRA_FILE = "transferrisk_card.json"
+"""Name of the card among the extra files of a TorchScript archive."""
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a model file or bundle folder, without loading the model.
+
+    Args:
+        path: A bundle folder (`configs/card.json`, else derived from `configs/metadata.json`), or a
+            TorchScript file with the card among its extra files or beside it as `NAME.card.json`.
+
+    Raises:
+        ModelError: no such model, no card, or a card that makes no sense.
+    """
+    path = Path(path)
+    folder = bundle_folder(path)
+    if folder is not None:
+        return _bundle_card(folder)
+    if not path.exists():
+        raise ModelError("There is no such model.", file=path, hint="Check the path.")
+    if path.is_dir():
+        raise ModelError(
+            "This folder is not a MONAI bundle.",
+            file=path,
+            hint="A bundle holds configs/metadata.json, configs/inference.json and models/model.pt.",
+        )
+    return _file_card(path)
+
+
+def list_models(folder: Path) -> list[tuple[Path, ModelCard | TransferRiskError]]:
+    """The models directly within a folder, each with its card or with what is wrong with it.
+
+    Args:
+        folder: Where bundles (folders) and TorchScript files (`.ts`, `.pt`) lie.
+
+    Returns:
+        Pairs in order of name; plain files and folders that are no models are left out.
+    """
+    found: list[tuple[Path, ModelCard | TransferRiskError]] = []
+    if not Path(folder).is_dir():
+        return found
+    for path in sorted(Path(folder).iterdir(), key=lambda entry: entry.name.casefold()):
+        is_file = path.is_file() and path.suffix.lower() in (".ts", ".pt")
+        if path.name.startswith(".") or not (is_file or (path.is_dir() and bundle_folder(path) is not None)):
+            continue
+        try:
+            found.append((path, read_card(path)))
+        except TransferRiskError as error:
+            found.append((path, error))
+    return found
+
+
+def bundle_folder(path: Path) -> Path | None:
+    """The bundle that a path means: its folder, its metadata.json, or its models/model.pt; else None."""
+    path = Path(path)
+    if path.is_dir():
+        folder = path.parent if path.name == "configs" else path
+    elif path.name == "metadata.json" or (path.name == "model.pt" and path.parent.name == "models"):
+        folder = path.parent.parent
+    else:
+        return None
+    has_card = any((folder / "configs" / name).is_file() for name in ("metadata.json", "card.json"))
+    return folder if has_card else None
+
+
+def card_from_json(value: Any, file: Path | None = None) -> ModelCard:
+    """The card that parsed JSON describes; `labels` may be a plain list of names, background first.
+
+    Raises:
+        ModelError: a field that is unknown, missing or of the wrong kind.
+    """
+    try:
+        if isinstance(value, dict) and isinstance(value.get("labels"), list):
+            value = {**value, "labels": _labels_of_names(value["labels"])}
+        return from_json(ModelCard, value, "card")
+    except TransferRiskError as error:
+        raise ModelError(error.message, file=file, hint=error.hint or CARD_HINT) from error
+
+
+def card_to_json(card: ModelCard) -> dict[str, Any]:
+    """A card as plain JSON data."""
+    return to_json(card)
+
+
+def torchscript_extras(path: Path) -> dict[str, str]:
+    """The extra text files in a TorchScript archive, by name, read as a ZIP.
+
+    Raises:
+        ModelError: not a TorchScript archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if not any("/code/" in name for name in names):
+                raise _no_torchscript(path, names)
+            return {
+                name.split("/extra/", 1)[1]: archive.read(name).decode("utf-8", errors="replace")
+                for name in names
+                if "/extra/" in name
+            }
+    except (OSError, zipfile.BadZipFile) as error:
+        raise _no_torchscript(path, []) from error
+
+
+def _no_torchscript(path: Path, names: list[str]) -> ModelError:
+    if any(name.endswith("configs/metadata.json") for name in names):
+        return ModelError("is a packed bundle.", file=path, hint="Unpack it and choose the folder.")
+    if any(name.endswith("/data.pkl") for name in names):
+        return ModelError(
+            "holds weights without a network.",
+            file=path,
+            hint="Choose the folder of its MONAI bundle, or a TorchScript export (torch.jit.save).",
+        )
+    return ModelError(
+        "is not a TorchScript file.",
+        file=path,
+        hint="It may be truncated or an old pickle, which is never loaded: export it with torch.jit.save.",
+    )
+
+
+def _file_card(path: Path) -> ModelCard:
+    extras = torchscript_extras(path)
+    beside = path.with_name(path.stem + ".card.json")
+    if beside.is_file():
+        return card_from_json(read_config_file(beside), beside)
+    if EXTRA_FILE in extras:
+        return card_from_json(_json(extras[EXTRA_FILE], path), path)
+    if "metadata.json" in extras:  # as MONAI's own export writes it
+        config: Mapping[str, Any] = {}
+        for name in ("inference.json", "train.json"):
+            if name in extras:
+                config = _json(extras[name], path)
+                break
+        return derive_card(_json(extras["metadata.json"], path), config, name=path.stem, file=path)
+    raise ModelError(
+        "has no card.",
+        file=path,
+        hint=f"Write {beside.name} beside it. " + CARD_HINT.replace("a configs/card.json", "one"),
+    )
+
+
+def _bundle_card(folder: Path) -> ModelCard:
+    own = folder / "configs" / "card.json"
+    if own.is_file():
+        return card_from_json(read_config_file(own), own)
+    metadata = read_config_file(folder / "configs" / "metadata.json")
+    config, _ = read_bundle_config(folder)
+    return derive_card(metadata, config, name=folder.resolve().name, file=folder)
+
+
+def _labels_of_names(labels: list[Any]) -> Any:
+    if labels and all(isinstance(name, str) for name in labels):
+        scheme = LabelScheme.of(*labels[1:])
+        if labels[0].casefold() != scheme.names[0]:
+            raise ModelError(
+                f"The first label is {labels[0]!r}.",
+                hint='The labels start with "background", also for sigmoids.',
+            )
+        return scheme
+    return {"labels": labels}
+
+
+def _json(text: str, path: Path) -> dict[str, Any]:
+    return parse_config(text, path) if text.strip() else {}

@@ -1,0 +1,158 @@
+"""A new head for other labels, whatever the architecture."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import ModelError
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.models.composite import EepAveraged, StackedHead
+from TransferRiskLib.models.networks import build_network, copy_network, output_key
+from TransferRiskLib.models.source_model import SourceModel
+
+_EEP = "TransferRiskLib.models.composite.EepAveraged"
+_STACKED = "TransferRiskLib.models.composite.StackedHead"
+
+
+def head_parameter_names(config: Mapping[str, Any] | None) -> set[str]:
+    """Names in the state dict whose shapes follow the number of outputs, deep-supervision heads included.
+
+    They are found by building the network with one output more and comparing, so no architecture has to
+    be known.
+
+    Args:
+        config: A definition for `build_network`, or None for TorchScript with a stacked head.
+
+    Raises:
+        ModelError: a network whose number of outputs cannot be changed.
+    """
+    if config is None or config.get("_target_") == _STACKED:
+        return {"head.weight", "head.bias"}
+    if config.get("_target_") == _EEP:
+        return {f"adapted.{name}" for name in head_parameter_names(config["adapted"])}
+    return set(_head_dimensions(config))
+
+
+def rebuild_for_labels(
+    model: SourceModel, target: LabelScheme, keep_matching: bool = True, seed: int = 0
+) -> tuple[nn.Module, dict[str, Any] | None, tuple[str, ...]]:
+    """A network with a softmax output for every target label, started from the source's weights.
+
+    Every weight that does not follow the number of outputs is copied. With `keep_matching`, and a
+    source whose outputs go through a softmax, the rows of labels that both schemes name move to their
+    new positions; all other rows are drawn anew. The same labels in another order are a permutation:
+    nothing is drawn. Of an `EepAveraged` model its adapted network is taken. A TorchScript network,
+    whose head cannot be reached, gets a 1x1x1 convolution after its outputs.
+
+    Args:
+        model: The source; it is not changed.
+        target: The labels of the new network.
+        keep_matching: Keep what the source's head knows.
+        seed: Of the new rows; torch's global generator is left alone.
+
+    Returns:
+        The network on the CPU, its definition (None for TorchScript), and the names of the target labels
+        whose rows were kept.
+
+    Raises:
+        ModelError: a network whose number of outputs cannot be changed.
+    """
+    pairs = _matching(model.card, target) if keep_matching else ()
+    network, config = model.network, model.config
+    if isinstance(network, EepAveraged) and config is not None:
+        network, config = network.adapted, config["adapted"]
+    if isinstance(network, StackedHead) and config is not None:
+        raise ModelError("A stacked head within a definition cannot be replaced.", file=model.path)
+    if config is None:
+        return _stacked(network, model.card.outputs, target, pairs, seed), None, _names(target, pairs)
+    changed = {**config, output_key(config): len(target)}
+    with _seeded(seed):
+        fresh = build_network(changed)
+    kept = _transplant(network.state_dict(), fresh, config, model.card.outputs, pairs)
+    return fresh, changed, _names(target, pairs) if kept else ()
+
+
+def _matching(card: ModelCard, target: LabelScheme) -> tuple[tuple[int, int], ...]:
+    """(target index, source index) of labels that both name; only softmax rows mean the same there."""
+    if card.activation != "softmax":
+        return ()
+    known = {name.casefold(): index for index, name in enumerate(card.labels.names)}
+    return tuple(
+        (index, known[name.casefold()]) for index, name in enumerate(target.names) if name.casefold() in known
+    )
+
+
+def _names(target: LabelScheme, pairs: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    return tuple(target.names[index] for index, _ in pairs)
+
+
+def _head_dimensions(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Per name in the state dict, the dimensions that follow the number of outputs."""
+    key = output_key(config)
+    with _seeded(0):
+        here = build_network(config).state_dict()
+        there = build_network({**config, key: int(config.get(key, 1)) + 1}).state_dict()
+    if set(here) != set(there):
+        raise ModelError(f"{config.get('_target_')} changes its structure with its number of outputs.")
+    return {
+        name: tuple(d for d in range(here[name].ndim) if here[name].shape[d] != there[name].shape[d])
+        for name in here
+        if here[name].shape != there[name].shape
+    }
+
+
+def _transplant(
+    source: Mapping[str, Tensor],
+    fresh: nn.Module,
+    config: Mapping[str, Any],
+    outputs: int,
+    pairs: Sequence[tuple[int, int]],
+) -> bool:
+    """Copy weights into `fresh`; true when the head's rows could be kept."""
+    head = _head_dimensions(config)
+    new_rows, old_rows = [new for new, _ in pairs], [old for _, old in pairs]
+    state = fresh.state_dict()
+    plain = all(source[name].shape[d] == outputs for name, dims in head.items() for d in dims)
+    for name, value in source.items():
+        value = value.detach().cpu()
+        if name not in head:
+            state[name] = value.clone()
+        elif plain and new_rows:
+            moved = state[name].clone()
+            moved[_grid(moved, head[name], new_rows)] = value[_grid(value, head[name], old_rows)]
+            state[name] = moved
+    fresh.load_state_dict(state)
+    return plain and bool(new_rows)
+
+
+def _grid(tensor: Tensor, dims: tuple[int, ...], rows: list[int]) -> tuple[Tensor, ...]:
+    """Index of the given rows along `dims` and of everything along the other dimensions."""
+    axes = [torch.tensor(rows) if d in dims else torch.arange(size) for d, size in enumerate(tensor.shape)]
+    return torch.meshgrid(*axes, indexing="ij")
+
+
+def _stacked(
+    network: nn.Module, outputs: int, target: LabelScheme, pairs: Sequence[tuple[int, int]], seed: int
+) -> StackedHead:
+    with _seeded(seed):
+        stacked = StackedHead(copy_network(network).cpu(), outputs, len(target))
+    with torch.no_grad():
+        for new, old in pairs:
+            stacked.head.weight[new] = 0.0
+            stacked.head.weight[new, old] = 1.0
+            stacked.head.bias[new] = 0.0  # type: ignore[index]
+    return stacked.eval()
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """A block with its own random state on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
