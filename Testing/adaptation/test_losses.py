@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from TransferRiskLib.adaptation.losses import AdaptationLoss
+
+# One patch of four voxels along X, two classes; p(1) = 1/2, 3/4, 1/4 and (unlabelled) 1/100.
+P1 = torch.tensor([0.5, 0.75, 0.25, 0.01])
+LOGITS = torch.stack([torch.log(1 - P1), torch.log(P1)]).reshape(1, 2, 4, 1, 1)
+LABELS = torch.tensor([0, 1, 1, -1]).reshape(1, 4, 1, 1)
+WEIGHTS = torch.tensor([1.0, 2.0, 3.0, 7.0]).reshape(1, 4, 1, 1)
+RATIO = torch.tensor([5.0])
+WEIGHTED_SUM = 1 * math.log(2) + 2 * math.log(4 / 3) + 3 * math.log(4)
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "expected"),
+    [
+        ("labelled", WEIGHTED_SUM / 3),
+        ("weights", WEIGHTED_SUM / 6),
+        # the patch's mean stands for the case, whose labelled voxels are five times its foreground
+        ("foreground", WEIGHTED_SUM / 3 * 5),
+    ],
+)
+def test_weighted_cross_entropy_by_hand(normalisation, expected):
+    loss = AdaptationLoss(normalisation, dice=False)(LOGITS, LABELS, WEIGHTS, RATIO)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_soft_dice_by_hand_leaves_out_background_and_unlabelled_voxels():
+    with_dice = AdaptationLoss("labelled", dice=True)(LOGITS, LABELS, WEIGHTS, RATIO)
+    without = AdaptationLoss("labelled", dice=False)(LOGITS, LABELS, WEIGHTS, RATIO)
+    overlap, total = 0.75 + 0.25, 2 + (0.5 + 0.75 + 0.25)
+    assert (with_dice - without).item() == pytest.approx(1 - 2 * overlap / total, rel=1e-4)
+
+
+def test_unlabelled_voxels_get_no_gradient():
+    logits = LOGITS.clone().requires_grad_()
+    AdaptationLoss("labelled", dice=True)(logits, LABELS, WEIGHTS, RATIO).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, :, 3].abs().max() == 0
+    assert logits.grad[0, :, :3].abs().min() > 0
+
+
+@pytest.mark.parametrize("normalisation", ["labelled", "weights", "foreground"])
+def test_a_patch_without_labels_is_finite(normalisation):
+    labels = torch.full_like(LABELS, -1)
+    loss = AdaptationLoss(normalisation, dice=True)(LOGITS, labels, WEIGHTS, RATIO)
+    assert math.isfinite(loss.item())

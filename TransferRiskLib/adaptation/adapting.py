@@ -1,0 +1,409 @@
+"""From a source model and labelled cases to an adapted model: folds, choices, final training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from TransferRiskLib.adaptation.evidence import Evidence
+from TransferRiskLib.adaptation.folds import split_folds
+from TransferRiskLib.adaptation.sampling import TrainingCase
+from TransferRiskLib.adaptation.selection import (
+    EEP_WEIGHTS,
+    ValidationScores,
+    choose_components,
+    choose_eep_weight,
+    choose_stop,
+    default_eep_weight,
+    mean_dice,
+    validation_scores,
+)
+from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.starts import Start, starting_network
+from TransferRiskLib.adaptation.training import Trained, Trainer, TrainingPlan
+from TransferRiskLib.adaptation.weights import voxel_weights
+from TransferRiskLib.atomic import write_json
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.evaluation.audit import AuditEntry, audit_rows
+from TransferRiskLib.inference.devices import resolve_device
+from TransferRiskLib.inference.predict import predict_on_grid
+from TransferRiskLib.inference.prepare import Prepared
+from TransferRiskLib.inference.settings import PredictionSettings
+from TransferRiskLib.models.averaging import average_weights
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.models.composite import EepAveraged
+from TransferRiskLib.models.networks import copy_network
+from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.transfer.statistics import JointStatistics
+
+
+@dataclass
+class AdaptedModel:
+    """An adapted model in memory, with what was learned on the way.
+
+    Attributes:
+        model: Ready to predict; one network even where the EEP of the source takes part.
+        statistics: Joint statistics of source states and target labels over all cases; None from
+            scratch, where the source is not asked.
+        normalised_score: How much the source's outputs tell about the target, 0 to 1; 0 from scratch.
+        eep_weight: Share of the EEP in the prediction.
+        validation: Mean validation Dice per foreground label; empty without folds.
+        audit: Transfer against from scratch on the same folds.
+        curves: Name of a training to its (step, loss) history and (step, validation Dice) curve.
+        resumed: Whether any part was continued from an earlier run.
+    """
+
+    model: SourceModel
+    statistics: JointStatistics | None
+    normalised_score: float
+    eep_weight: float
+    validation: dict[str, float] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    curves: dict[str, Trained] = field(default_factory=dict)
+    resumed: bool = False
+
+
+def adapt_model(
+    source: SourceModel,
+    cases: Sequence[Prepared],
+    target: LabelScheme,
+    settings: AdaptationSettings,
+    prediction: PredictionSettings,
+    folder: Path,
+    progress: Progress,
+    name: str = "",
+) -> AdaptedModel:
+    """Adapt a source model to labelled cases.
+
+    Args:
+        source: The source model.
+        cases: Prepared for the source's card, labelled with class indices of `target`.
+        target: The labels to segment.
+        settings: What to do.
+        prediction: Device and sliding window.
+        folder: Working files; a folder with an interrupted run of the same inputs is continued.
+        progress: Told of every training and asked for cancel.
+        name: Name of the adapted model.
+
+    Raises:
+        SettingsError: settings that the source cannot follow.
+        Cancelled, DivergedError, DeviceError: see `Trainer.train`.
+    """
+    work = _Adaptation(source, cases, target, settings, prediction, folder, progress, name)
+    return work.run()
+
+
+class _Adaptation:
+    def __init__(
+        self,
+        source: SourceModel,
+        cases: Sequence[Prepared],
+        target: LabelScheme,
+        settings: AdaptationSettings,
+        prediction: PredictionSettings,
+        folder: Path,
+        progress: Progress,
+        name: str,
+    ) -> None:
+        self.source, self.cases, self.target = source, list(cases), target
+        self.settings, self.prediction, self.folder, self.progress = settings, prediction, folder, progress
+        self.device = resolve_device(prediction.device)
+        self.card = adapted_card(source.card, target, name)
+        self.patch = _patch(source.card, settings)
+        self.resumed = False
+        self.curves: dict[str, Trained] = {}
+
+    def run(self) -> AdaptedModel:
+        s = self.settings
+        everyone = list(range(len(self.cases)))
+        statistics: JointStatistics | None = None
+        normalised = 0.0
+        if s.scheme != "scratch":
+            self.evidence = self._ask_source()
+            statistics = self.evidence.statistics(everyone)
+            normalised = self.evidence.normalised_score(everyone)
+        folds = split_folds([case.group for case in self.cases], s.folds, s.seed)
+        if s.audit and not folds:
+            self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
+        weight = s.eep_weight if s.eep_weight is not None else default_eep_weight(normalised)
+        if s.scheme == "scratch":
+            weight = 0.0
+        keep: tuple[str, ...] = ()
+        if s.postprocess == "largest-component":
+            keep = self.target.names[1:]
+        validation: dict[str, float] = {}
+        stop: int | None = None
+        if folds:
+            scores = ValidationScores.pooled([self._fold(n, *fold) for n, fold in enumerate(folds)])
+            if len(self._candidates()) > 1:
+                weight = choose_eep_weight(scores, normalised)
+            if s.postprocess == "auto":
+                keep = choose_components(scores, weight, self.target.names[1:])
+            stop = choose_stop([t.curve for n, t in self.curves.items() if n.startswith("Fold")], s.steps)
+            validation = _per_label(scores, weight, keep, self.target)
+        audit = self._audit(folds) if s.audit and folds else []
+        trained, start = self._train("Final training", everyone, None, s, stop)
+        state = trained.state
+        if s.wise_ft < 1 and s.scheme != "scratch":
+            # a fresh head has no start worth averaging with
+            before = {name: state[name] if name in start.fresh else start.before[name] for name in state}
+            state = average_weights(before, state, s.wise_ft)
+        start.network.load_state_dict(state)
+        card = dataclasses.replace(self.card, keep_largest=keep)
+        model = self._package(card, start, statistics, weight)
+        return AdaptedModel(
+            model, statistics, normalised, weight, validation, audit, self.curves, self.resumed
+        )
+
+    def _ask_source(self) -> Evidence:
+        self.progress.stage("Asking the source model", len(self.cases))
+        return Evidence(
+            self.source, self.cases, self.target.names, self.folder / "source", self.prediction, self.progress
+        )
+
+    def _labels(self, n: int) -> torch.Tensor:
+        labels = self.cases[n].labels
+        assert labels is not None, "cases to adapt to are labelled"
+        return labels
+
+    # -- trainings ------------------------------------------------------------------------------
+
+    def _fold(self, number: int, train: list[int], held_out: list[int]) -> ValidationScores:
+        """Train on one fold and score its held-out cases for every choice that validation makes."""
+        trained, start = self._train(f"Fold {number + 1}", train, held_out, self.settings, None)
+        file = self.folder / f"fold-{number + 1}" / "scores.json"
+        weights = self._candidates()
+        if file.exists():
+            return ValidationScores.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        start.network.load_state_dict(trained.state)
+        parts = []
+        for n in held_out:
+            adapted = self._predict(start.network, n)
+            eep = self.evidence.eep(n, self.evidence.statistics(train)) if any(weights) else None
+            parts.append(validation_scores(adapted, eep, self._labels(n), weights))
+        scores = ValidationScores.pooled(parts)
+        write_json(file, scores.to_dict())
+        return scores
+
+    def _candidates(self) -> tuple[float, ...]:
+        if self.settings.scheme == "scratch":
+            return (0.0,)
+        if self.settings.eep_weight is None:
+            return EEP_WEIGHTS
+        return (self.settings.eep_weight,)
+
+    def _audit(self, folds: list[tuple[list[int], list[int]]]) -> list[AuditEntry]:
+        """The same budget from scratch on the same folds.
+
+        Both sides are compared without the EEP and without post-processing: the audit asks whether
+        starting from the source helps, nothing else.
+        """
+        if self.source.config is None:
+            self.progress.message(
+                "A TorchScript model cannot be trained from scratch; the audit is left out.", "warning"
+            )
+            return []
+        scratch = dataclasses.replace(self.settings, scheme="scratch", weights="none", weight_refresh=())
+        names = self.target.names[1:]
+        sides: dict[str, dict[str, list[float]]] = {"transfer": {}, "scratch": {}}
+        for number, (train, held_out) in enumerate(folds):
+            for side, settings, label in (
+                ("transfer", self.settings, f"Fold {number + 1}"),
+                ("scratch", scratch, f"From scratch {number + 1}"),
+            ):
+                trained, start = self._train(label, train, held_out, settings, None)
+                start.network.load_state_dict(trained.state)
+                for n in held_out:
+                    scores = validation_scores(self._predict(start.network, n), None, self._labels(n), (0.0,))
+                    for label_name, dice in zip(names, scores.plain[0.0][0], strict=True):
+                        if dice == dice:  # absent labels are NaN and say nothing
+                            sides[side].setdefault(label_name, []).append(float(dice))
+        return list(audit_rows(sides["transfer"], sides["scratch"]))
+
+    def _train(
+        self,
+        name: str,
+        train: list[int],
+        held_out: list[int] | None,
+        settings: AdaptationSettings,
+        stop: int | None,
+    ) -> tuple[Trained, Start]:
+        start = starting_network(self.source, self.target, settings)
+        folder = self.folder / name.lower().replace(" ", "-")
+        if name in self.curves:  # the audit asks again for what the folds trained
+            return self.curves[name], start
+        cases = [TrainingCase.of(self.cases[n]) for n in train]
+        transfers = settings.scheme != "scratch"
+        first = settings.weights != "none" and transfers and not settings.uniform_start
+        if first or (settings.sampling == "risk" and transfers):
+            statistics = self.evidence.statistics(train)
+            for case, n in zip(cases, train, strict=True):
+                self._weigh(case, *self.evidence.maps(n, statistics), settings, weights=first)
+        refresh = partial(self._refresh, train=train, settings=settings, folder=folder)
+        plan = TrainingPlan(
+            name=name,
+            folder=folder,
+            network=start.network,
+            head=start.head,
+            probe_steps=start.probe_steps,
+            cases=cases,
+            patch=self.patch,
+            settings=settings,
+            device=self.device,
+            mixed_precision=self.prediction.mixed_precision,
+            stop_at=stop,
+            validate=self._validator(held_out) if held_out else None,
+            refresh=refresh if settings.weights != "none" and settings.weight_refresh else None,
+        )
+        trained = Trainer(plan, self.progress).train()
+        start.network.to("cpu")
+        self.resumed = self.resumed or trained.resumed
+        self.curves[name] = trained
+        return trained, start
+
+    def _validator(self, held_out: list[int]) -> Callable[[torch.nn.Module], float]:
+        def validate(network: torch.nn.Module) -> float:
+            parts = [
+                validation_scores(self._predict(network, n), None, self._labels(n), (0.0,)) for n in held_out
+            ]
+            return mean_dice(ValidationScores.pooled(parts).plain[0.0])
+
+        return validate
+
+    def _refresh(
+        self,
+        network: torch.nn.Module,
+        cases: list[TrainingCase],
+        *,
+        train: list[int],
+        settings: AdaptationSettings,
+        folder: Path,
+    ) -> list[TrainingCase]:
+        """New weights from the current network's own outputs (self-paced)."""
+        current = folder / "current"
+        _clear(current)
+        evidence = Evidence(
+            SourceModel(self.card, network),
+            [self.cases[n] for n in train],
+            self.target.names,
+            current,
+            self.prediction,
+            Progress(),
+        )
+        statistics = evidence.statistics(range(len(train)))
+        fresh = []
+        for n, case in enumerate(cases):
+            changed = dataclasses.replace(case)
+            self._weigh(changed, *evidence.maps(n, statistics), settings, weights=True)
+            fresh.append(changed)
+        _clear(current)
+        return fresh
+
+    def _weigh(
+        self,
+        case: TrainingCase,
+        risk: torch.Tensor,
+        gain: torch.Tensor,
+        settings: AdaptationSettings,
+        *,
+        weights: bool,
+    ) -> None:
+        if weights:
+            case.weights = voxel_weights(settings.weights, risk, gain, case.labels, settings.weight_strength)
+        if settings.sampling == "risk":
+            case.risk = risk
+
+    def _predict(self, network: torch.nn.Module, n: int) -> torch.Tensor:
+        model = SourceModel(self.card, network)
+        return predict_on_grid(model, self.cases[n].image, self.prediction, _CancelOnly(self.progress))
+
+    # -- the result -----------------------------------------------------------------------------
+
+    def _package(
+        self, card: ModelCard, start: Start, statistics: JointStatistics | None, weight: float
+    ) -> SourceModel:
+        network, config = start.network, start.config
+        if weight > 0 and statistics is not None:
+            network = EepAveraged(
+                copy_network(self.source.network).to("cpu"),
+                network,
+                self.source.card.activation,
+                weight,
+                len(statistics.targets),
+                len(statistics.states),
+                torch.as_tensor(statistics.conditional, dtype=torch.float32),
+            ).eval()
+            config = _composite_config(self.source, config, weight, statistics)
+        return SourceModel(card, network.to("cpu"), config)
+
+
+class _CancelOnly(Progress):
+    """Hides the steps of a part from the progress of the whole, but lets cancel through."""
+
+    def __init__(self, whole: Progress) -> None:
+        super().__init__()
+        self.check = whole.check  # type: ignore[method-assign]
+        self.message = whole.message  # type: ignore[method-assign]
+
+
+def adapted_card(card: ModelCard, target: LabelScheme, name: str = "") -> ModelCard:
+    """The card of a model adapted from `card` to the labels of `target`."""
+    return dataclasses.replace(
+        card,
+        name=name or f"{card.name}-adapted",
+        labels=target,
+        activation="softmax",
+        description=f"{card.name}, adapted to {', '.join(target.names[1:])} by transfer risk.",
+        keep_largest=(),
+    )
+
+
+def _patch(card: ModelCard, settings: AdaptationSettings) -> tuple[int, int, int]:
+    patch = settings.patch_size or card.patch_size
+    if any(size % card.divisible_by for size in patch):
+        raise SettingsError(
+            f"The patch size {patch} is not divisible by {card.divisible_by}, which {card.name} needs."
+        )
+    return patch
+
+
+def _per_label(
+    scores: ValidationScores, weight: float, keep: tuple[str, ...], target: LabelScheme
+) -> dict[str, float]:
+    rows = {}
+    for n, name in enumerate(target.names[1:]):
+        table = scores.largest if name in keep else scores.plain
+        column = table[weight][:, n]
+        if (column == column).any():
+            rows[name] = float(column[column == column].mean())
+    return rows
+
+
+def _composite_config(
+    source: SourceModel, adapted: dict[str, Any] | None, weight: float, statistics: JointStatistics
+) -> dict[str, Any] | None:
+    if source.config is None or adapted is None:
+        return None
+    return {
+        "_target_": "TransferRiskLib.models.composite.EepAveraged",
+        "source": source.config,
+        "adapted": adapted,
+        "source_activation": source.card.activation,
+        "eep_weight": weight,
+        "targets": len(statistics.targets),
+        "states": len(statistics.states),
+    }
+
+
+def _clear(folder: Path) -> None:
+    for file in folder.glob("*.npy"):
+        file.unlink()
