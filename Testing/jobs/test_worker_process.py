@@ -1,0 +1,61 @@
+"""The worker by itself, its pipes held in hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def worker(small_tasks):
+    environment = dict(os.environ, PYTHONPATH=str(LIBRARY), PYTHONIOENCODING="ascii")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, str(small_tasks)], env=environment, **pipes)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def job(name, identity="1", version=1, **request):
+    return json.dumps({"version": version, "task": name, "id": identity, "request": request}).encode() + b"\n"
+
+
+def test_the_first_line_carries_the_pid(worker):
+    first = json.loads(worker.stdout.readline())
+    assert (first["version"], first["kind"], first["id"]) == (1, "started", None)
+    assert first["data"]["pid"] == worker.pid
+
+
+def test_closing_input_cancels_the_job_and_ends_the_worker(worker):
+    worker.stdin.write(job("patient"))
+    worker.stdin.flush()
+    while json.loads(worker.stdout.readline())["kind"] != "stage":
+        pass
+    output, _ = worker.communicate(timeout=20)
+    assert [json.loads(line)["kind"] for line in output.splitlines()] == ["stopping", "cancelled"]
+    assert worker.returncode == 0
+
+
+def test_commands_may_come_in_pieces_and_garbage_is_answered(worker):
+    line = job("echo", text="ü")
+    worker.stdin.write(line[:20])
+    worker.stdin.flush()
+    worker.stdin.write(line[20:] + b"\xff\xfe garbage\n" + job("echo", version=99) + b"\n\n")
+    worker.stdin.write(b'{"version": 1, "command": "shutdown"}\n')
+    worker.stdin.flush()
+    output = worker.stdout.read()
+    events = [json.loads(line) for line in output.splitlines()]
+    assert [e["kind"] for e in events if e["id"] == "1"][-1] == "done"
+    complaints = [
+        e["data"]["text"] for e in events if e["kind"] == "message" and e["data"]["level"] == "error"
+    ]
+    assert len(complaints) == 2
+    assert "not JSON" in complaints[0] and "version 99" in complaints[1]
+    assert worker.wait(20) == 0

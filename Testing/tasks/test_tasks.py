@@ -1,0 +1,242 @@
+"""Every task on real files, from request to result."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
+from TransferRiskLib.cases.case import ChannelFile, Cohort
+from TransferRiskLib.cases.load import load_case
+from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError
+from TransferRiskLib.inference.predict import predict_states
+from TransferRiskLib.inference.settings import PredictionSettings
+from TransferRiskLib.models.composite import EepAveraged
+from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.tasks.adapt import adapt
+from TransferRiskLib.tasks.evaluate import evaluate
+from TransferRiskLib.tasks.map import map_risk
+from TransferRiskLib.tasks.rank import rank
+from TransferRiskLib.tasks.requests import (
+    AdaptRequest,
+    CohortInput,
+    EvaluateRequest,
+    MapRequest,
+    RankRequest,
+    SegmentRequest,
+)
+from TransferRiskLib.tasks.results import AdaptResult
+from TransferRiskLib.tasks.segment import segment
+from TransferRiskLib.volumes.io import read_header, read_volume
+
+CPU = PredictionSettings(device="cpu", overlap=0.0)
+BRIEF = {
+    "steps": 4,
+    "probe_steps": 2,
+    "validate_every": 2,
+    "augmentation": AugmentationSettings.off(),
+    "batch_size": 1,
+}
+
+
+def without_labels(cohort: Cohort) -> Cohort:
+    return Cohort(tuple(dataclasses.replace(case, labels=None) for case in cohort.cases))
+
+
+def reference_statistics(bundle: Path, cohort: Cohort):
+    """Joint, conditional and the risk of the first case, by plain NumPy in float64."""
+    model = open_model(bundle)
+    joint = np.zeros((5, 4))
+    risks = []
+    loaded = [load_case(case, ("T1",), scheme=cohort.scheme) for case in cohort.cases]
+    states = [predict_states(model, case, CPU).astype(np.float64) for case in loaded]
+    for case, theta in zip(loaded, states, strict=True):
+        for y in range(5):
+            joint[y] += theta[:, case.labels == y].sum(axis=1)
+    conditional = joint / joint.sum(axis=0)
+    for case, theta in zip(loaded, states, strict=True):
+        eep = np.einsum("yz,zkji->ykji", conditional, theta)
+        risks.append(-np.log(np.take_along_axis(eep, case.labels[None].astype(int), 0)[0]))
+    prior = joint.sum(axis=1) / joint.sum()
+    entropy = -(prior * np.log(prior)).sum()
+    leep = -np.concatenate([risk.ravel() for risk in risks]).mean()
+    return joint, risks, prior, leep, (leep + entropy) / entropy
+
+
+def test_map_agrees_with_a_float64_reference_on_the_image_grid(bundle, cohort, tmp_path):
+    result = map_risk(MapRequest(bundle, CohortInput(cohort), tmp_path, prediction=CPU), Progress())
+    joint, risks, prior, leep, normalised = reference_statistics(bundle, cohort)
+    saved = json.loads(result.statistics.read_text())
+    np.testing.assert_allclose(saved["joint"], joint, rtol=1e-9)
+    assert result.score.leep == pytest.approx(leep, abs=1e-6)
+    assert result.score.normalised == pytest.approx(normalised, abs=1e-6)
+    for case, maps, risk in zip(cohort.cases, result.cases, risks, strict=True):
+        written = read_volume(maps.maps["risk"])
+        assert written.geometry.difference(read_header(case.images["T1"].path).geometry) is None
+        assert written.array.dtype == np.float32
+        np.testing.assert_allclose(written.array, risk, atol=2e-6)
+        labels = read_volume(case.labels).array
+        gain = read_volume(maps.maps["gain"]).array
+        np.testing.assert_allclose(gain, -risk - np.log(prior)[labels], atol=1e-5)
+        spot = np.linalg.inv(written.geometry.index_to_lps) @ [*maps.worst_lps, 1]
+        i, j, k = np.rint(spot[:3]).astype(int)
+        assert written.array[k, j, i] > np.median(risk)
+    rows = {(row.case, row.label): row for row in result.risk}
+    first = risks[0]
+    assert rows[cohort.cases[0].name, "all"].mean == pytest.approx(first.mean(), rel=1e-5)
+    with result.summary.open() as handle:
+        assert len(list(csv.DictReader(handle))) == len(result.risk)
+
+
+def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, cohort, tmp_path):
+    scans = CohortInput(without_labels(cohort))
+    with pytest.raises(LabelError, match="No case has labels"):
+        map_risk(MapRequest(bundle, scans, tmp_path / "none", prediction=CPU), Progress())
+    known = map_risk(MapRequest(bundle, CohortInput(cohort), tmp_path / "a", prediction=CPU), Progress())
+    request = MapRequest(bundle, scans, tmp_path / "b", statistics=known.statistics, prediction=CPU)
+    result = map_risk(request, Progress())
+    assert result.score is None and set(result.cases[0].maps) == {"expected-risk", "eep-segmentation"}
+    for one, other in zip(known.cases, result.cases, strict=True):
+        for kind in other.maps:
+            np.testing.assert_array_equal(
+                read_volume(one.maps[kind]).array, read_volume(other.maps[kind]).array
+            )
+
+
+def test_rank_sorts_models_and_maps_channels_of_each(bundle, cohort, tmp_path):
+    import shutil
+
+    twin = tmp_path / "twin"
+    shutil.copytree(bundle, twin)
+    card = json.loads((twin / "configs" / "card.json").read_text())
+    card["channels"], card["name"] = ["FLAIR"], "twin"
+    (twin / "configs" / "card.json").write_text(json.dumps(card))
+    target = CohortInput(cohort, channels={"FLAIR": "T1"})
+    result = rank(RankRequest((bundle, twin), target, tmp_path / "out", CPU), Progress())
+    assert {score.model for score in result.scores} == {"tiny tissue", "twin"}
+    assert result.scores[0].normalised == pytest.approx(result.scores[1].normalised, abs=1e-9)
+    _, _, _, leep, _ = reference_statistics(bundle, cohort)
+    assert result.scores[0].leep == pytest.approx(leep, abs=1e-6)
+    with pytest.raises(SettingsError, match="No model has a channel 'CT'"):
+        wrong = CohortInput(cohort, channels={"CT": "T1", "FLAIR": "T1"})
+        rank(RankRequest((bundle, twin), wrong, tmp_path / "wrong", CPU), Progress())
+
+
+def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):
+    settings = preset_settings("recommended", **BRIEF, eep_weight=0.5)
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path / "adapted", settings, CPU)
+    result = adapt(request, Progress())
+    assert {row.label for row in result.audit} <= set(cohort.scheme.names)
+    assert set(result.validation) == {"CSF", "GM", "WM", "lesion"}
+    model = open_model(result.bundle)
+    assert isinstance(model.network, EepAveraged)
+    assert model.card.labels.names == cohort.scheme.names
+    provenance = json.loads((result.bundle / "configs" / "provenance.json").read_text())
+    assert provenance["models"][0]["name"] == "tiny tissue" and len(provenance["cases"]) == 3
+    assert not (tmp_path / "adapted" / "work").exists()
+
+    scans = CohortInput(without_labels(cohort))
+    ask = SegmentRequest(result.bundle, scans, tmp_path / "scans", probabilities=True, prediction=CPU)
+    segmented = segment(ask, Progress())
+    for case, scan in zip(cohort.cases, segmented.scans, strict=True):
+        assert scan.error is None
+        geometry = read_header(case.images["T1"].path).geometry
+        for path in (scan.labelmap, scan.uncertainty):
+            assert read_header(path).geometry.difference(geometry) is None
+        assert read_header(scan.probabilities).components == 5
+    metrics = evaluate(EvaluateRequest(tmp_path / "scans", CohortInput(cohort), tmp_path / "m"), Progress())
+    assert set(metrics.dice) == {"CSF", "GM", "WM", "lesion", "all"}
+    prediction = read_volume(segmented.scans[0].labelmap).array
+    truth = read_volume(cohort.cases[0].labels).array
+    both, sizes = ((prediction == 2) & (truth == 2)).sum(), (prediction == 2).sum() + (truth == 2).sum()
+    with metrics.table.open() as handle:
+        row = next(r for r in csv.DictReader(handle) if r["case"] == cohort.cases[0].name and r["label"] == "GM")
+    assert float(row["dice"]) == pytest.approx(2 * both / sizes)
+
+
+class StopInStage(Progress):
+    """Asks to stop some steps into the stage of that name."""
+
+    def __init__(self, name: str, steps: int) -> None:
+        super().__init__(lambda: self.current == name and self.steps >= steps)
+        self.current, self.steps = "", 0
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.current, self.steps = name, 0
+
+    def step(self, advance: int = 1, message: str = "") -> None:
+        self.steps += advance
+
+
+@pytest.mark.parametrize("stage", ["Fold 2", "From scratch 1", "Final training"])
+def test_a_cancelled_adaptation_resumes_to_the_same_model(bundle, cohort, tmp_path, stage):
+    settings = preset_settings("recommended", **BRIEF)
+    whole = adapt(AdaptRequest(bundle, CohortInput(cohort), tmp_path / "whole", settings, CPU), Progress())
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path / "parts", settings, CPU)
+    with pytest.raises(Cancelled):
+        adapt(request, StopInStage(stage, 2))
+    resumed = adapt(request, Progress())
+    assert resumed.resumed and not whole.resumed
+    one, other = (open_model(result.bundle).network.state_dict() for result in (whole, resumed))
+    assert all(bool((one[name] == other[name]).all()) for name in one)
+    assert (resumed.validation, resumed.audit, resumed.eep_weight) == (
+        whole.validation,
+        whole.audit,
+        whole.eep_weight,
+    )
+
+
+def test_a_folder_with_another_adaptation_is_refused_unless_restarted(bundle, cohort, tmp_path):
+    first = AdaptRequest(bundle, CohortInput(cohort), tmp_path, preset_settings("plain", **BRIEF), CPU)
+    done = adapt(first, Progress())
+    assert adapt(first, Progress()) == done, "a complete run is not repeated"
+    other = dataclasses.replace(first, settings=preset_settings("paper", **BRIEF))
+    with pytest.raises(SettingsError, match="another adaptation"):
+        adapt(other, Progress())
+    again = adapt(dataclasses.replace(other, restart=True), Progress())
+    assert from_json(AdaptResult, to_json(again)) == again
+
+
+def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"not an image")
+    cases = without_labels(cohort).cases
+    mixed = (cases[0], dataclasses.replace(cases[1], images={"T1": ChannelFile(broken)}), cases[2])
+    result = segment(
+        SegmentRequest(bundle, CohortInput(Cohort(mixed)), tmp_path / "out", prediction=CPU), Progress()
+    )
+    assert [scan.error is None for scan in result.scans] == [True, False, True]
+    assert "broken.nii.gz" in result.scans[1].error
+    with (tmp_path / "out" / "segments.csv").open() as handle:
+        assert [row["status"] == "done" for row in csv.DictReader(handle)] == [True, False, True]
+
+
+def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, tmp_path):
+    unlabelled = CohortInput(without_labels(cohort))
+    with pytest.raises(CaseError, match="has no labels"):
+        adapt(AdaptRequest(bundle, unlabelled, tmp_path / "a"), Progress())
+    with pytest.raises(CaseError, match="no channel 'T2'"):
+        adapt(AdaptRequest(bundle, CohortInput(cohort, {"T1": "T2"}), tmp_path / "b"), Progress())
+    with pytest.raises(CaseError, match="There are no cases"):
+        map_risk(MapRequest(bundle, CohortInput(Cohort(())), tmp_path / "c"), Progress())
+    twice = CohortInput(Cohort((cohort.cases[0], cohort.cases[0]), cohort.scheme))
+    with pytest.raises(CaseError, match="Two cases are called"):
+        map_risk(MapRequest(bundle, twice, tmp_path / "d"), Progress())
+    assert not any(tmp_path.iterdir()), "nothing is written for a request that cannot work"
+
+
+def test_torchscript_sources_are_mapped_and_adapted(bundle, cohort, tmp_path):
+    script = bundle / "models" / "model.ts"
+    settings = preset_settings("recommended", **{**BRIEF, "folds": 0, "eep_weight": 0.5})
+    result = adapt(AdaptRequest(script, CohortInput(cohort), tmp_path, settings, CPU), Progress())
+    model = open_model(result.bundle)
+    assert model.card.labels.names == cohort.scheme.names
+    loaded = load_case(cohort.cases[0], ("T1",), scheme=cohort.scheme)
+    assert predict_states(model, loaded, CPU).shape[0] == 5

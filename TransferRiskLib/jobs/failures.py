@@ -1,0 +1,93 @@
+"""Exceptions and dead processes in words that a user can act on."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import traceback
+
+from TransferRiskLib.errors import TransferRiskError
+from TransferRiskLib.jobs.events import Failed
+
+_INSTALL = (
+    "Install or repair it on the Environment panel (in Slicer), or with pip in the worker's Python; "
+    "the log says what failed."
+)
+_OUT_OF_MEMORY = "Close other programs, choose a smaller patch or fewer cases, or use another device."
+_REPORT = "Run it again; if it stays so, report it together with the log."
+
+
+def describe_exception(error: BaseException) -> Failed:
+    """The last record of a job that raised `error`."""
+    log = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    kind = type(error).__name__
+    if isinstance(error, TransferRiskError):
+        return Failed(kind, error.message, error.hint, error.file, log)
+    if isinstance(error, ImportError):
+        missing = getattr(error, "name", None) or "A library"
+        return Failed(kind, f"{missing} cannot be imported: {error}.", _INSTALL, None, log)
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return Failed(kind, "There was not enough memory.", _OUT_OF_MEMORY, None, log)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        hint = "Free some space or choose another output folder."
+        return Failed(kind, "The disk is full.", hint, _file(error), log)
+    if isinstance(error, OSError):
+        return Failed(kind, f"{error.strerror or error}.", _REPORT, _file(error), log)
+    return Failed(kind, f"The task failed unexpectedly: {error or kind}", _REPORT, None, log)
+
+
+def describe_import_failure(error: BaseException) -> Failed:
+    """The last record of a job whose libraries could not be imported (broken DLLs raise OSError)."""
+    if isinstance(error, (ImportError, TransferRiskError)):
+        return describe_exception(error)
+    log = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Failed(type(error).__name__, f"A library cannot be imported: {error}.", _INSTALL, None, log)
+
+
+def describe_exit(code: int | None, log_tail: str) -> Failed:
+    """The last record of a job whose worker ended without one.
+
+    Args:
+        code: As `subprocess.Popen.returncode`: negative for a signal on POSIX, an NTSTATUS on
+            Windows; None when it is not known.
+        log_tail: The end of what the worker wrote to stderr.
+    """
+    missing = _missing_module(log_tail)
+    if missing:
+        message = f"The worker process could not start: {missing} cannot be imported."
+        return Failed("WorkerError", message, _INSTALL, None, log_tail)
+    words, hint = _exit_in_words(code)
+    message = f"The worker process {words} before the job was finished."
+    return Failed("WorkerError", message, hint, None, log_tail)
+
+
+def _exit_in_words(code: int | None) -> tuple[str, str]:
+    killed = getattr(signal, "SIGKILL", None)
+    if code is None:
+        return "ended", _REPORT
+    if killed is not None and code in (-killed, 128 + killed):
+        hint = f"Often the system does this when memory runs out. {_OUT_OF_MEMORY}"
+        return "was killed (SIGKILL)", hint
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"crashed ({name})", _REPORT
+    if code == 0xC0000005:
+        return "crashed (access violation)", _REPORT
+    if code in (0xC0000017, 0xC000012D):
+        return "was ended because memory ran out", _OUT_OF_MEMORY
+    return f"ended with exit code {code}", _REPORT
+
+
+def _missing_module(log_tail: str) -> str | None:
+    """The module named by an uncaught ModuleNotFoundError, the last line of a log."""
+    last = next((line for line in reversed(log_tail.splitlines()) if line.strip()), "")
+    if last.startswith(("ModuleNotFoundError: No module named ", "ImportError: ")):
+        return last.split(": ", 1)[1].removeprefix("No module named ").strip("'\" ")
+    return None
+
+
+def _file(error: OSError) -> str | None:
+    return None if error.filename is None else str(error.filename)

@@ -1,0 +1,144 @@
+"""Adapt a source model to a few labelled cases."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from typing import Any
+
+from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
+from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.evaluation.audit import audit_sentence
+from TransferRiskLib.inference.prepare import prepare
+from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.models.saving import save_bundle
+from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.tasks.provenance import provenance
+from TransferRiskLib.tasks.requests import AdaptRequest
+from TransferRiskLib.tasks.results import AdaptResult, AuditRow
+from TransferRiskLib.tasks.target import Target
+
+WORK = "work"
+
+
+def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
+    """Adapt, resuming an interrupted run of the same request.
+
+    Writes `bundle/` (the adapted model), `history.csv`, `statistics.json` and `result.json` into the
+    output folder; `work/` holds checkpoints until the run is complete. A run that is already complete
+    is not repeated.
+
+    Raises:
+        SettingsError: the folder holds another run. Others: see the parts.
+    """
+    progress.stage("Checking the model and the cases")
+    model = open_model(request.model)
+    target = Target(request.target, model.card, labelled=True)
+    finished = _claim(request, model)
+    if finished is not None:
+        progress.message("This run was already complete; nothing was done.")
+        return finished
+    progress.stage("Reading cases", len(target.cases))
+    cases = []
+    for loaded in target:
+        progress.check()
+        cases.append(prepare(model.card, loaded))
+        progress.step()
+    adapted = adapt_model(
+        model,
+        cases,
+        target.labels,
+        request.settings,
+        request.prediction,
+        request.output / WORK,
+        progress,
+        request.name,
+    )
+    return _finish(request, model, adapted, progress)
+
+
+def _fingerprint(request: AdaptRequest, model: SourceModel) -> dict[str, Any]:
+    """What makes two runs the same: everything but where they write and on which device."""
+    value = to_json(request)
+    for free in ("output", "restart", "model", "prediction"):
+        del value[free]
+    return {**value, "sha256": model.digest}
+
+
+def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
+    """Make the output folder this run's own, or give its result when it is complete."""
+    output, file = request.output, request.output / "request.json"
+    mine = _fingerprint(request, model)
+    if file.exists() and not request.restart:
+        if json.loads(file.read_text(encoding="utf-8")) != json.loads(json.dumps(mine)):
+            raise SettingsError(
+                "holds another adaptation.",
+                file=output,
+                hint="Choose another output folder, or restart to replace it.",
+            )
+        done = output / "result.json"
+        if done.exists():
+            return from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
+        return None
+    for name in (WORK, "bundle"):
+        if (output / name).exists():
+            shutil.rmtree(output / name)
+    (output / "result.json").unlink(missing_ok=True)
+    write_json(file, mine)
+    return None
+
+
+def _finish(
+    request: AdaptRequest, source: SourceModel, adapted: AdaptedModel, progress: Progress
+) -> AdaptResult:
+    progress.stage("Saving the adapted model")
+    output = request.output
+    facts = provenance(
+        "adapt",
+        [source],
+        [case.name for case in request.target.cohort.cases],
+        to_json(request.settings),
+        normalised_score=adapted.normalised_score,
+        eep_weight=adapted.eep_weight,
+        validation_dice=adapted.validation,
+    )
+    bundle = save_bundle(
+        output / "bundle", adapted.model.card, adapted.model.network, adapted.model.config, provenance=facts
+    )
+    if adapted.statistics is not None:
+        write_json(output / "statistics.json", adapted.statistics.to_dict())
+    write_text(output / "history.csv", _history(adapted))
+    audit = tuple(AuditRow(e.label, e.transferred, e.scratch) for e in adapted.audit)
+    result = AdaptResult(
+        bundle,
+        output / "history.csv",
+        adapted.validation,
+        audit,
+        adapted.eep_weight,
+        adapted.model.card.keep_largest,
+        adapted.resumed,
+    )
+    sentence = audit_sentence(adapted.audit) if adapted.audit else None
+    if sentence:
+        progress.message(sentence)
+    write_json(output / "result.json", {"result": to_json(result), "audit": sentence, "provenance": facts})
+    shutil.rmtree(output / WORK, ignore_errors=True)
+    progress.artifact(bundle, "bundle")
+    return result
+
+
+def _history(adapted: AdaptedModel) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("training", "step", "loss", "validation_dice"))
+    for name, trained in adapted.curves.items():
+        dice = dict(trained.curve)
+        losses = dict(trained.history)
+        for step in sorted({*dice, *losses}):
+            writer.writerow((name, step, losses.get(step, ""), dice.get(step, "")))
+    return text.getvalue()

@@ -1,0 +1,113 @@
+"""Compare segmentations with the labels of cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from TransferRiskLib.atomic import write_json
+from TransferRiskLib.cases.case import Case
+from TransferRiskLib.cases.label_grids import labels_on_grid
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.cases.load import load_labels
+from TransferRiskLib.cases.segmentation_files import read_segmentation
+from TransferRiskLib.errors import CaseError, LabelError
+from TransferRiskLib.evaluation.metrics import MetricRow, evaluate_masks
+from TransferRiskLib.evaluation.summary import CaseMetrics, mean_dice, write_metrics
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.records import to_json
+from TransferRiskLib.tasks.provenance import provenance
+from TransferRiskLib.tasks.requests import EvaluateRequest
+from TransferRiskLib.tasks.results import EvaluateResult
+from TransferRiskLib.tasks.target import case_folder
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.io import read_header
+
+SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+
+
+def evaluate(request: EvaluateRequest, progress: Progress) -> EvaluateResult:
+    """Metrics per case and label; see `evaluation.summary.write_metrics` for the files.
+
+    Segmentations match labels by name; a plain label map without names is read with the cases' own
+    values.
+
+    Raises:
+        CaseError: a case without labels or without a segmentation.
+    """
+    progress.stage("Checking cases")
+    pairs = []
+    for case in request.target.cohort.cases:
+        if case.labels is None:
+            raise CaseError(f"The case {case.name!r} has no labels.", hint="Leave it out, or label it.")
+        pairs.append((case, find_prediction(request.predictions, case.name)))
+    if not pairs:
+        raise CaseError("There are no cases.", hint="Check the folder or list of cases.")
+    progress.stage("Measuring", len(pairs))
+    metrics = []
+    for case, path in pairs:
+        progress.check()
+        metrics.append(CaseMetrics(case.name, _measure(request, case, path)))
+        progress.step()
+    table = write_metrics(metrics, request.output)
+    facts = provenance("evaluate", [], [case.name for case, _ in pairs], to_json(request.target.merge))
+    write_json(request.output / "provenance.json", facts)
+    progress.artifact(table, "metrics")
+    return EvaluateResult(mean_dice(metrics), table)
+
+
+def find_prediction(folder: Path, name: str) -> Path:
+    """The segmentation of a case: `NAME/segmentation.*` as `segment` writes it, or `NAME.*`.
+
+    Raises:
+        CaseError: there is none.
+    """
+    inner = case_folder(folder, name)
+    for suffix in SUFFIXES:
+        for path in (inner / f"segmentation{suffix}", inner.with_name(inner.name + suffix)):
+            if path.exists():
+                return path
+    raise CaseError(
+        f"There is no segmentation of the case {name!r}.",
+        file=folder,
+        hint=f"Name it {name}.nii.gz, or {name}/segmentation.nii.gz.",
+    )
+
+
+def _measure(request: EvaluateRequest, case: Case, path: Path) -> tuple[MetricRow, ...]:
+    given = request.target
+    first = next(iter(case.images.values()), None)
+    source = first.path if first is not None else case.labels
+    assert source is not None
+    geometry = read_header(source).geometry
+    reference, scheme = load_labels(
+        case, geometry, given.cohort.scheme, merge=given.merge, require_foreground=False
+    )
+    prediction = _prediction(path, geometry, scheme)
+    return tuple(evaluate_masks(prediction, reference, geometry, scheme))
+
+
+def _prediction(path: Path, geometry: Geometry, scheme: LabelScheme) -> np.ndarray:
+    """Class indices of the reference's scheme."""
+    values, own = read_segmentation(path)
+    array = labels_on_grid(values, path, geometry)
+    if own is None:
+        return scheme.encode(array)
+    indices = own.encode(array)
+    known = {name.casefold() for name in scheme.names}
+    strangers = [
+        label.name
+        for n, label in enumerate(own.labels)
+        if label.name.casefold() not in known and bool((indices == n).any())
+    ]
+    if strangers:
+        raise LabelError(
+            f"holds {', '.join(strangers)}, which the cases' labels do not know.",
+            file=path,
+            hint=f"Known: {', '.join(scheme.names)}. Merge or rename labels.",
+        )
+    table = np.array(
+        [scheme.index(label.name) if label.name.casefold() in known else 0 for label in own.labels], np.int16
+    )
+    return table[indices]

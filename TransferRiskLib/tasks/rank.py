@@ -1,0 +1,94 @@
+"""Which source model knows most about the target?"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.records import to_json
+from TransferRiskLib.tasks.provenance import provenance
+from TransferRiskLib.tasks.requests import CohortInput, RankRequest
+from TransferRiskLib.tasks.results import ModelScore, RankResult
+from TransferRiskLib.tasks.stored_states import StoredStates
+from TransferRiskLib.tasks.target import Target
+from TransferRiskLib.transfer.ranking import rank as rank_scores
+from TransferRiskLib.transfer.ranking import ranking_table
+from TransferRiskLib.transfer.scores import TransferScore, score
+
+
+def rank(request: RankRequest, progress: Progress) -> RankResult:
+    """Score every model on the same labelled cases and sort them by normalised score.
+
+    Writes `ranking.csv` and `ranking.json` into the output folder.
+
+    Raises:
+        SettingsError: no models. ModelError, CaseError, ...: see the parts.
+    """
+    if not request.models:
+        raise SettingsError("There are no models to rank.", hint="Name at least one.")
+    progress.stage("Checking models and cases", len(request.models))
+    models = []
+    for path in request.models:
+        model = open_model(path)
+        target = Target(_own_channels(request.target, model), model.card, labelled=True)
+        models.append((path, model, target))
+        progress.step()
+    _check_channel_map(request, [model for _, model, _ in models])
+    names = _distinct([model.card.name for _, model, _ in models])
+    scores: dict[str, TransferScore] = {}
+    for name, (_, model, target) in zip(names, models, strict=True):
+        with TemporaryDirectory(dir=_made(request.output)) as scratch:
+            stored = StoredStates(model, target, Path(scratch), request.prediction, progress)
+            sums = stored.leep_sums()
+        assert sums is not None, "every case is labelled"
+        scores[name] = score(name, stored.statistics, sums)
+    ranked = rank_scores(list(scores.values()))
+    paths = dict(zip(names, (path for path, _, _ in models), strict=True))
+    results = tuple(
+        ModelScore(s.model, paths[s.model], s.leep, s.normalised, dict(s.per_class)) for s in ranked
+    )
+    header, rows = ranking_table(ranked)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(request.output / "ranking.csv", text.getvalue())
+    about = provenance(
+        "rank",
+        [model for _, model, _ in models],
+        [case.name for case in request.target.cohort.cases],
+        to_json(request.prediction),
+    )
+    write_json(request.output / "ranking.json", {"scores": to_json(results), "provenance": about})
+    progress.artifact(request.output / "ranking.csv", "ranking")
+    return RankResult(results, request.output / "ranking.csv")
+
+
+def _own_channels(target: CohortInput, model: SourceModel) -> CohortInput:
+    """The part of the channel map that speaks of this model: models may name their channels apart."""
+    own = {name.casefold() for name in model.card.channels}
+    channels = {card: name for card, name in target.channels.items() if card.casefold() in own}
+    return dataclasses.replace(target, channels=channels)
+
+
+def _check_channel_map(request: RankRequest, models: list[SourceModel]) -> None:
+    known = {name.casefold() for model in models for name in model.card.channels}
+    unknown = [name for name in request.target.channels if name.casefold() not in known]
+    if unknown:
+        raise SettingsError(f"No model has a channel {unknown[0]!r} to map.")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names with a number behind those that come twice."""
+    return [n if names.count(n) == 1 else f"{n} ({names[: i + 1].count(n)})" for i, n in enumerate(names)]

@@ -1,0 +1,107 @@
+"""The target cases of a task, loaded one by one for a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from TransferRiskLib.cases.case import Case
+from TransferRiskLib.cases.checks import check_cohort
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.cases.load import LoadedCase, load_case
+from TransferRiskLib.cases.merging import target_scheme
+from TransferRiskLib.cases.segmentation_files import read_segmentation
+from TransferRiskLib.errors import CaseError, LabelError
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.tasks.requests import CohortInput
+
+
+class Target:
+    """A cohort as one model sees it.
+
+    Args:
+        given: The cohort with its channel map and merging.
+        card: The model's card.
+        labelled: Whether every case must have labels; None takes them where they are.
+        check: Look at every file's header first; a task that goes on after a broken scan does not.
+
+    Raises:
+        CaseError, ImageError, LabelError: anything that can be found out without reading voxels.
+    """
+
+    def __init__(
+        self, given: CohortInput, card: ModelCard, *, labelled: bool | None, check: bool = True
+    ) -> None:
+        if not given.cohort.cases:
+            raise CaseError("There are no cases.", hint="Check the folder or list of cases.")
+        names = [case.name for case in given.cohort.cases]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise CaseError(f"Two cases are called {twice!r}.", hint="Give each a name of its own.")
+        if labelled:
+            without = [case.name for case in given.cohort.cases if case.labels is None]
+            if without:
+                raise CaseError(
+                    f"The case {without[0]!r} has no labels.", hint="Annotate it, or leave it out."
+                )
+        self.given, self.card = given, card
+        self.cases: Sequence[Case] = given.cohort.cases
+        self.scheme = self._scheme()
+        if check:
+            check_cohort(given.cohort, card.channels, channel_map=given.channels, merge=given.merge)
+
+    def _scheme(self) -> LabelScheme | None:
+        scheme = self.given.cohort.scheme
+        if scheme is None:
+            first = next((case.labels for case in self.cases if case.labels is not None), None)
+            if first is None:
+                return None
+            _, scheme = read_segmentation(first)
+            if scheme is None:
+                raise LabelError(
+                    "holds values, but nothing says what they mean.",
+                    file=first,
+                    hint="Give a label file that names them.",
+                )
+        self.file_scheme = scheme
+        return target_scheme(scheme, self.given.merge)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the target classes, background first; raises LabelError when no case has labels."""
+        return self.labels.names
+
+    @property
+    def labels(self) -> LabelScheme:
+        """The target's labels; raises LabelError when no case has any."""
+        if self.scheme is None:
+            raise LabelError("No case has labels.", hint="Give at least one labelled case.")
+        return self.scheme
+
+    def load(self, case: Case) -> LoadedCase:
+        """A case in memory."""
+        return load_case(
+            case,
+            self.card.channels,
+            scheme=self.file_scheme if self.scheme is not None else None,
+            channel_map=self.given.channels,
+            merge=self.given.merge,
+            target=self.scheme,
+        )
+
+    def __iter__(self) -> Iterator[LoadedCase]:
+        return (self.load(case) for case in self.cases)
+
+
+def scans_only(given: CohortInput) -> CohortInput:
+    """The same cases without their labels."""
+    cases = tuple(dataclasses.replace(case, labels=None) for case in given.cohort.cases)
+    cohort = dataclasses.replace(given.cohort, cases=cases, scheme=None)
+    return dataclasses.replace(given, cohort=cohort, merge=None)
+
+
+def case_folder(output: Path, name: str) -> Path:
+    """The folder of a case's files; characters that a file system may refuse become underscores."""
+    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ")
+    return output / (safe or "case")
