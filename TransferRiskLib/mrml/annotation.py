@@ -1,0 +1,123 @@
+"""Segmentation nodes as annotations: what they hold, what they cover, and new ones to draw in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from TransferRiskLib.cases.labels import Label, LabelScheme
+from TransferRiskLib.errors import LabelError
+from TransferRiskLib.mrml.nodes import Node, geometry_of, refuse_transform
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.volumes.geometry import Geometry
+
+
+def segments_of(node: Node) -> tuple[Label, ...]:
+    """Names, colours and terminology of a segmentation's segments, numbered from 1."""
+    segmentation = node.GetSegmentation()
+    found = []
+    for number, identifier in enumerate(segmentation.GetSegmentIDs()):
+        segment = segmentation.GetSegment(identifier)
+        coded = _tag(segment, segment.GetTerminologyEntryTagName())
+        found.append(Label(segment.GetName(), number + 1, tuple(segment.GetColor()), coded))
+    return tuple(found)
+
+
+def is_empty(node: Node) -> bool:
+    """Whether no segment holds anything. VTK remembers the answer until somebody draws."""
+    segmentation = node.GetSegmentation()
+    source = segmentation.GetSourceRepresentationName()
+    for identifier in segmentation.GetSegmentIDs():
+        data = segmentation.GetSegment(identifier).GetRepresentation(source)
+        if data is None or data.GetNumberOfPoints() == 0:
+            continue
+        scalars = data.GetPointData().GetScalars()
+        if scalars is None or not data.IsA("vtkImageData") or scalars.GetRange()[1] > 0:
+            return False
+    return True
+
+
+def prepare_segmentation(
+    scene: Node, node: Node | None, scheme: LabelScheme, volume: Node, name: str
+) -> Node:
+    """A segmentation with a named, coloured segment for every label, to be drawn on a volume.
+
+    Args:
+        scene: The MRML scene.
+        node: An existing segmentation, which gets the segments that it lacks; None makes one.
+        scheme: The labels.
+        volume: The volume to draw on.
+        name: Name of a new node.
+    """
+    geometry = geometry_of(volume)
+    if node is None:
+        empty = np.zeros(geometry.shape, dtype=np.int16)
+        return add_segmentation(scene, empty, geometry, scheme, name, volume)
+    segmentation = node.GetSegmentation()
+    there = {label.name.casefold() for label in segments_of(node)}
+    for label in scheme.foreground:
+        if label.name.casefold() not in there:
+            segmentation.AddEmptySegment("", label.name, label.colour)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def reference_volume(node: Node) -> Node | None:
+    """The volume that a segmentation was drawn on."""
+    return node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+
+
+def annotated_slices(indices: np.ndarray) -> tuple[int, np.ndarray]:
+    """The slices that carry annotation.
+
+    People draw slice by slice along one axis: the one along which the smallest share of slices
+    carries anything.
+
+    Args:
+        indices: Class indices, (k, j, i).
+
+    Returns:
+        The array axis, and for each of its slices whether it carries annotation, bool.
+
+    Raises:
+        LabelError: there is no annotation.
+    """
+    drawn = indices > 0
+    if not drawn.any():
+        raise LabelError("There is no annotation in any slice.", hint="Draw some, or remove the case.")
+    lines = [
+        np.asarray(drawn.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)
+    ]
+    axis = int(np.argmin([line.mean() for line in lines]))
+    return axis, lines[axis]
+
+
+def inside_roi(roi: Node, geometry: Geometry) -> np.ndarray:
+    """The voxels whose centres lie in an ROI node, turned or not, bool (k, j, i).
+
+    Raises:
+        GeometryError: the ROI stands under a transform.
+    """
+    refuse_transform(roi)
+    matrix = roi.GetObjectToNodeMatrix()
+    turned = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    to_roi = np.linalg.inv(turned) @ geometry.index_to_ras
+    half = np.asarray(roi.GetSize()) / 2
+    axes = [np.arange(size, dtype=float) for size in geometry.size]
+    inside = np.ones(geometry.shape, dtype=bool)
+    for row in range(3):  # a coordinate is a sum of one term an axis: no array of points is needed
+        place = (
+            to_roi[row, 3]
+            + to_roi[row, 0] * axes[0][None, None, :]
+            + to_roi[row, 1] * axes[1][None, :, None]
+            + to_roi[row, 2] * axes[2][:, None, None]
+        )
+        inside &= np.abs(place) <= half[row] + 1e-6
+    return inside
+
+
+def _tag(segment: Node, name: str) -> str | None:
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) and str(value) else None

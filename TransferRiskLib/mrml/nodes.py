@@ -1,0 +1,151 @@
+"""Volumes to MRML nodes and back, and folders in the subject hierarchy.
+
+Works on any `vtkMRMLScene`: desktop Slicer's `slicer.mrmlScene` or a headless one (`standalone`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from TransferRiskLib.errors import GeometryError
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.volume import Volume
+
+Node = Any  # VTK's wrapped classes have no usable types
+
+
+def add_volume(scene: Node, volume: Volume, name: str) -> Node:
+    """A new `vtkMRMLScalarVolumeNode` with the values and the exact geometry of `volume`.
+
+    Args:
+        scene: The MRML scene.
+        volume: Values (k, j, i). Floats become float32; integers and booleans the nearest type that
+            Slicer reads and writes everywhere.
+        name: Name of the node.
+    """
+    from slicer.util import updateVolumeFromArray
+
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    updateVolumeFromArray(node, _storable(volume.array))
+    set_geometry(node, volume.geometry)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def volume_from_node(node: Node) -> Volume:
+    """A copy of a scalar volume node's values, with its geometry.
+
+    Raises:
+        GeometryError: no image in the node, or a transform above it.
+    """
+    from slicer.util import arrayFromVolume
+
+    if node.GetImageData() is None:
+        raise GeometryError(f"The volume {node.GetName()!r} holds no image.", hint="Load it again.")
+    return Volume(np.array(arrayFromVolume(node)), geometry_of(node))
+
+
+def set_geometry(node: Node, geometry: Geometry) -> None:
+    """Give a volume node the grid of `geometry` (LPS to RAS: the first two axes change sign)."""
+    x, y, z = geometry.origin
+    node.SetSpacing(*geometry.spacing)
+    node.SetOrigin(-x, -y, z)
+    rows = np.asarray(geometry.direction).reshape(3, 3) * [[-1.0], [-1.0], [1.0]]
+    node.SetIJKToRASDirections(*(float(value) for value in rows.ravel()))
+
+
+def geometry_of(node: Node) -> Geometry:
+    """The grid of a volume node, in LPS.
+
+    Raises:
+        GeometryError: the node stands under a transform, so that its own grid is not where it is shown.
+    """
+    refuse_transform(node)
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    rows = [[matrix.GetElement(row, column) for column in range(3)] for row in range(3)]
+    direction = (np.asarray(rows) * [[-1.0], [-1.0], [1.0]] + 0.0).ravel()  # + 0.0 turns -0.0 into 0.0
+    x, y, z = node.GetOrigin()
+    size = node.GetImageData().GetDimensions()
+    return Geometry(tuple(size), tuple(node.GetSpacing()), (-x + 0.0, -y + 0.0, z), tuple(direction.tolist()))
+
+
+def refuse_transform(node: Node) -> None:
+    """Raise GeometryError when a node stands under a transform."""
+    if node.GetParentTransformNode() is not None:
+        raise GeometryError(
+            f"{node.GetName()!r} stands under the transform {node.GetParentTransformNode().GetName()!r}.",
+            hint="Harden the transform first (Data module, right click on the transform column).",
+        )
+
+
+def matrix_to_ras(geometry: Geometry) -> Node:
+    """The grid's index-to-RAS matrix as a `vtkMatrix4x4`."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(tuple(float(value) for value in geometry.index_to_ras.ravel()))
+    return matrix
+
+
+def folder(scene: Node, name: str) -> int | None:
+    """The subject hierarchy folder of that name, made when there is none.
+
+    Returns:
+        The item's identifier, or None where the scene has no subject hierarchy.
+    """
+    tree = _subject_hierarchy(scene)
+    if tree is None:
+        return None
+    item = tree.GetItemChildWithName(tree.GetSceneItemID(), name)
+    return item or tree.CreateFolderItem(tree.GetSceneItemID(), name)
+
+
+def put_in_folder(node: Node, item: int | None) -> None:
+    """Move a node into a folder made by `folder`; nothing happens without one."""
+    tree = _subject_hierarchy(node.GetScene()) if item else None
+    if tree is None:
+        return
+    own = tree.GetItemByDataNode(node)
+    if own:
+        tree.SetItemParent(own, item)
+    else:
+        tree.CreateItem(item, node)
+
+
+def put_beside(node: Node, other: Node) -> None:
+    """Move a node to where another one stands in the subject hierarchy."""
+    tree = _subject_hierarchy(node.GetScene())
+    if tree is not None and (item := tree.GetItemByDataNode(other)):
+        put_in_folder(node, tree.GetItemParent(item))
+
+
+def remove_empty_folder(scene: Node, name: str) -> None:
+    """Remove the subject hierarchy folder of that name unless something is in it."""
+    tree = _subject_hierarchy(scene)
+    if tree is None:
+        return
+    item = tree.GetItemChildWithName(tree.GetSceneItemID(), name)
+    if item and tree.GetNumberOfItemChildren(item) == 0:
+        tree.RemoveItem(item)
+
+
+def _subject_hierarchy(scene: Node) -> Node | None:
+    import slicer
+
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f":
+        return np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype.kind == "b":
+        return np.ascontiguousarray(array, dtype=np.uint8)
+    if array.dtype.itemsize > 4 or array.dtype == np.uint32:
+        fits = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
+        return np.ascontiguousarray(array, dtype=np.int32 if fits else np.float32)
+    return np.ascontiguousarray(array)
