@@ -1,0 +1,58 @@
+"""`transferrisk rank`: which of several source models tells most about the target's labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from TransferRiskLib.cli.cohort_options import add_cohort, cohort_input
+from TransferRiskLib.cli.command import Command, Given, add_output
+from TransferRiskLib.cli.prediction_options import add_prediction, prediction_settings
+from TransferRiskLib.cli.tables import table
+from TransferRiskLib.tasks.requests import RankRequest
+from TransferRiskLib.tasks.results import RankResult
+
+
+def _add_options(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument(
+        "models", type=Path, metavar="MODEL", nargs="+" if required else "*", default=argparse.SUPPRESS,
+        help="MONAI bundles (folders) or TorchScript files with their cards",
+    )  # fmt: skip
+    add_output(parser, required, "the table of scores")
+    add_cohort(parser, required)
+    add_prediction(parser)
+
+
+def _request(given: Given) -> RankRequest:
+    models = tuple(given["models"])
+    return RankRequest(models, cohort_input(given, models), given["output"], prediction_settings(given))
+
+
+def _show(result: RankResult) -> list[str]:
+    labels = list(dict.fromkeys(label for score in result.scores for label in score.per_class))
+    rows = [
+        [
+            score.model,
+            score.normalised,
+            score.leep,
+            *(score.per_class.get(label, float("nan")) for label in labels),
+        ]
+        for score in result.scores
+    ]
+    return [*table(["model", "score", "LEEP", *labels], rows), "", f"table: {result.table}"]
+
+
+COMMAND = Command(
+    name="rank",
+    help="compare source models on the same labelled cases",
+    description="Runs every model over the labelled cases and ranks the models by how much their outputs "
+    "tell about your labels: 0 says nothing, 1 says everything. No training is involved.",
+    examples="""examples:
+  transferrisk rank model_a model_b.ts --cases Task04_Hippocampus --output ranking
+  transferrisk rank t1_model flair_model --cases scans --channel T1=T2 --channel FLAIR=T2 -o ranking""",
+    task="TransferRiskLib.tasks.rank:rank",
+    request_type=RankRequest,
+    add_options=_add_options,
+    request=_request,
+    show=_show,
+)

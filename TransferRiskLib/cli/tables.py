@@ -1,0 +1,24 @@
+"""Plain text tables for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lines of a table: text to the left, numbers to the right with three decimals.
+
+    Example:
+        >>> table(["label", "Dice"], [["tumour", 0.5]])
+        ['label    Dice', 'tumour  0.500']
+    """
+    cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    numeric = [all(not isinstance(row[column], str) for row in rows) for column in range(len(header))]
+    widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
+    return [
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in [list(header), *cells]
+    ]
