@@ -18,9 +18,7 @@ def test_a_chart_shows_and_follows_its_curves(scene) -> None:
     chart = show_curves(scene, {"loss": [(1, 0.5)], "Dice": [(5, 0.25)]}, "Training", "Step", "Value")
     assert [series.GetName() for series in series_of(chart)] == ["loss", "Dice"]
     assert chart.GetXAxisTitle() == "Step"
-    again = show_curves(
-        scene, {"loss": [(1, 0.5), (2, 0.25)], "new": []}, "Training", "Step", "Value", chart
-    )
+    again = show_curves(scene, {"loss": [(1, 0.5), (2, 0.25)], "new": []}, "Training", "Step", "Value", chart)
     assert again is chart
     found = {series.GetName(): points(series) for series in series_of(chart)}
     assert found == {"loss": [(1, 0.5), (2, 0.25)], "new": []}

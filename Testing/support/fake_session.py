@@ -141,6 +141,7 @@ class FakeSession:
             "environment",
             summary=lambda: (("Python", "3.12"), ("torch", "2.13"), ("monai", "1.6")),
             warnings=lambda: (),
+            report=None,
             device="auto",
             device_choices=lambda: ("auto", "cpu", "cuda:0"),
             interpreter="",

@@ -157,7 +157,9 @@ def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):
     truth = read_volume(cohort.cases[0].labels).array
     both, sizes = ((prediction == 2) & (truth == 2)).sum(), (prediction == 2).sum() + (truth == 2).sum()
     with metrics.table.open() as handle:
-        row = next(r for r in csv.DictReader(handle) if r["case"] == cohort.cases[0].name and r["label"] == "GM")
+        row = next(
+            r for r in csv.DictReader(handle) if r["case"] == cohort.cases[0].name and r["label"] == "GM"
+        )
     assert float(row["dice"]) == pytest.approx(2 * both / sizes)
 
 

@@ -78,14 +78,14 @@ def show_segment_result(
     *,
     scans: Mapping[str, Node] | None = None,
     probabilities: bool = False,
-    name: str | None = "Segmentations",
+    name: str = "Segmentations",
 ) -> tuple[ShownCase, ...]:
     """Load what a `segment` task made: segmentations with names and colours, uncertainty maps.
 
     Scans that failed are left out. Arguments as in `show_map_result`; `probabilities` loads the
-    probability volumes too, where the task wrote them; without a `name` no folder is made.
+    probability volumes too, where the task wrote them.
     """
-    shelf = folder(scene, name) if name is not None else None
+    shelf = folder(scene, name)
     cases = {case.name: case for case in cohort.cases}
     return tuple(
         _show_segmented(scene, scan, cases[scan.case], (scans or {}).get(scan.case), probabilities, shelf)

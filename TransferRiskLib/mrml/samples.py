@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from TransferRiskLib.cases.simulate import SOURCE_SITE, TARGET_SITE, simulate_case
-from TransferRiskLib.cases.simulation_scanner import Site
-from TransferRiskLib.mrml.nodes import Node, add_volume
-from TransferRiskLib.mrml.segmentations import add_segmentation
-from TransferRiskLib.volumes.volume import Volume
+Node = Any  # as in `nodes`; what simulates is imported late, since Slicer lists the samples when it starts
 
 
 @dataclass(frozen=True)
@@ -25,19 +22,17 @@ class Sample:
 
     name: str
     contrast: str
-    site: Site
+    site: Literal["university", "county"]
     seeds: tuple[int, ...]
     labelled: bool
 
 
 SAMPLES = (
-    Sample("Simulated T1 brain, university hospital", "T1", SOURCE_SITE, (7001,), True),
-    Sample(
-        "Simulated T1 brains, county hospital, 3 with labels", "T1", TARGET_SITE, (7101, 7102, 7103), True
-    ),
-    Sample("Simulated T1 brain, county hospital, to segment", "T1", TARGET_SITE, (7201,), False),
-    Sample("Simulated T2 brain, county hospital", "T2", TARGET_SITE, (7301,), True),
-    Sample("Simulated FLAIR brain, county hospital", "FLAIR", TARGET_SITE, (7401,), True),
+    Sample("Simulated T1 brain, university hospital", "T1", "university", (7001,), True),
+    Sample("Simulated T1 brains, county hospital, 3 with labels", "T1", "county", (7101, 7102, 7103), True),
+    Sample("Simulated T1 brain, county hospital, to segment", "T1", "county", (7201,), False),
+    Sample("Simulated T2 brain, county hospital", "T2", "county", (7301,), True),
+    Sample("Simulated FLAIR brain, county hospital", "FLAIR", "county", (7401,), True),
 )
 
 
@@ -47,9 +42,15 @@ def load_sample(scene: Node, sample: Sample) -> list[Node]:
     Returns:
         The volume nodes; the segmentation of a subject is named after its volume.
     """
+    from TransferRiskLib.cases.simulate import SOURCE_SITE, TARGET_SITE, simulate_case
+    from TransferRiskLib.mrml.nodes import add_volume
+    from TransferRiskLib.mrml.segmentations import add_segmentation
+    from TransferRiskLib.volumes.volume import Volume
+
+    site = SOURCE_SITE if sample.site == "university" else TARGET_SITE
     volumes = []
     for seed in sample.seeds:
-        case = simulate_case(seed, (sample.contrast,), sample.site)
+        case = simulate_case(seed, (sample.contrast,), site)
         name = f"{case.name}_{sample.contrast}"
         volume = add_volume(scene, Volume(case.images[sample.contrast], case.geometry), name)
         volumes.append(volume)

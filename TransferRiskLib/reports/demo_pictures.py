@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from TransferRiskLib.cases.segmentation_files import read_segmentation
 from TransferRiskLib.mrml.render_request import Rendered, RenderRequest, render_case
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.reports.figures import Overlay, montage
-from TransferRiskLib.tasks.demo import METHODS
 from TransferRiskLib.tasks.target import case_folder
 from TransferRiskLib.volumes.io import read_volume
 
@@ -27,11 +27,16 @@ MAP_PICTURES = {
 COMPARED = ("reference", "source", "plain", "recommended")
 
 
-def demo_pictures(output: Path, progress: Progress) -> dict[str, Path]:
+def demo_pictures(output: Path, methods: Mapping[str, str], progress: Progress) -> dict[str, Path]:
     """Title to PNG file, for a finished demonstration in `output`; also saves two Slicer scenes.
 
     `scene.mrb` holds the first labelled case with its labels, maps and the EEP segmentation,
     `scan.mrb` the first scan before and after the adaptation.
+
+    Args:
+        output: The demonstration's folder.
+        methods: Method to the words shown for it.
+        progress: Told of every case.
     """
     labelled = read_cohort(output / "cohort" / "labelled")
     scans = read_cohort(output / "cohort" / "scans")
@@ -74,16 +79,16 @@ def demo_pictures(output: Path, progress: Progress) -> dict[str, Path]:
     pictures = {
         title: mapped.pictures[name] for name, title in MAP_PICTURES.items() if name in mapped.pictures
     }
-    return {**pictures, **_compared(compared)}
+    return {**pictures, **_compared(compared, methods)}
 
 
-def _compared(rendered: Rendered) -> dict[str, Path]:
+def _compared(rendered: Rendered, methods: Mapping[str, str]) -> dict[str, Path]:
     pictures = {}
     for view in ("axial", "3d"):
         for method in COMPARED:
             name = f"segmentation-{method}-{view}"
             if name in rendered.pictures:
-                title = "Reference" if method == "reference" else METHODS[method]
+                title = "Reference" if method == "reference" else methods[method]
                 pictures[f"{title}, {'3-D' if view == '3d' else view}"] = rendered.pictures[name]
     return pictures
 

@@ -23,8 +23,8 @@ def present_demo(result: DemoResult, progress: Progress) -> Path:
     """
     output = result.findings.parent
     started = time.monotonic()
-    pictures = demo_pictures(output, progress)
     record = json.loads(result.findings.read_text(encoding="utf-8"))
+    pictures = demo_pictures(output, record["methods"], progress)
     record["renders"] = {
         title: Path(os.path.relpath(picture, output)).as_posix() for title, picture in pictures.items()
     }

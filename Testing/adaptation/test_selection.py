@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from TransferRiskLib.adaptation.folds import split_folds
+from TransferRiskLib.adaptation.selection import (
+    ValidationScores,
+    choose_components,
+    choose_eep_weight,
+    choose_stop,
+    default_eep_weight,
+    dice_per_class,
+    mean_dice,
+    validation_scores,
+)
+
+
+def test_dice_per_class_by_hand_leaves_out_unlabelled_voxels_and_absent_classes():
+    prediction = np.array([1, 1, 0, 2, 1])
+    labels = np.array([1, 0, 1, 0, -1])
+    dice = dice_per_class(prediction, labels, 4)
+    assert dice[0] == pytest.approx(2 * 1 / (2 + 2))
+    assert np.isnan(dice[1:]).all(), "neither class is in the reference"
+
+
+def test_mean_dice_is_over_labels_of_the_means_over_cases_that_have_them():
+    table = np.array([[0.8, np.nan], [0.6, 0.2]])
+    assert mean_dice(table) == pytest.approx((0.7 + 0.2) / 2)
+
+
+def test_validation_scores_mix_the_eep_in_and_clean_components():
+    labels = torch.zeros(1, 1, 6, dtype=torch.int64)
+    labels[0, 0, :2] = 1
+    adapted = torch.tensor([[0.4, 0.6, 0.9, 0.9, 0.4, 0.9], [0.6, 0.4, 0.1, 0.1, 0.6, 0.1]])
+    eep = torch.tensor([[0.1, 0.1, 0.9, 0.9, 0.9, 0.9], [0.9, 0.9, 0.1, 0.1, 0.1, 0.1]])
+    shape = (2, 1, 1, 6)
+    scores = validation_scores(adapted.reshape(shape), eep.reshape(shape), labels, (0.0, 0.5))
+    # alone: voxels 0 and 4; of two equal components the first stays; mixed: voxels 0 and 1
+    assert scores.plain[0.0][0, 0] == pytest.approx(2 * 1 / (2 + 2))
+    assert scores.largest[0.0][0, 0] == pytest.approx(2 * 1 / (1 + 2))
+    assert scores.plain[0.5][0, 0] == 1.0
+    assert choose_components(scores, 0.0, ("organ",)) == ("organ",)
+    assert choose_components(scores, 0.5, ("organ",)) == ()
+    restored = ValidationScores.from_dict(scores.to_dict())
+    assert restored.plain[0.5][0, 0] == 1.0 and set(restored.plain) == {0.0, 0.5}
+
+
+def scores_of(dice_by_weight: dict[float, float]) -> ValidationScores:
+    tables = {weight: np.array([[dice]]) for weight, dice in dice_by_weight.items()}
+    return ValidationScores(tables, tables)
+
+
+@pytest.mark.parametrize(
+    ("dice", "score", "chosen"),
+    [
+        ({0.0: 0.80, 0.25: 0.81, 0.5: 0.809, 0.75: 0.7}, 0.6, 0.5),  # better, but not clearly
+        ({0.0: 0.80, 0.25: 0.82, 0.5: 0.809, 0.75: 0.7}, 0.6, 0.25),
+        ({0.0: 0.80, 0.25: 0.801, 0.5: 0.7, 0.75: 0.6}, 0.0, 0.0),
+        ({0.0: 0.80, 0.25: 0.9, 0.5: 0.7, 0.75: 0.6}, 0.0, 0.25),
+    ],
+)
+def test_another_share_than_the_default_must_be_clearly_better(dice, score, chosen):
+    assert choose_eep_weight(scores_of(dice), score) == chosen
+
+
+def test_the_default_share_asks_whether_the_source_informs():
+    assert (default_eep_weight(0.03), default_eep_weight(0.65)) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("curves", "stop"),
+    [
+        ([], 100),
+        ([[(50, 0.5), (100, 0.6)]], 100),
+        ([[(50, 0.7), (100, 0.6)]], 50),
+        ([[(50, 0.602), (100, 0.6)]], 100),  # within the margin: the end of the schedule
+        ([[(50, 0.5), (100, 0.6)], [(50, 0.9), (100, 0.6)]], 50),
+        ([[(25, 0.5), (50, 0.7), (75, 0.6)]], 50),  # stopped early
+    ],
+)
+def test_the_final_training_stops_where_the_mean_curve_is_best(curves, stop):
+    assert choose_stop(curves, 100) == stop
+
+
+def test_folds_keep_subjects_together_and_hold_out_every_case_once():
+    groups = ["a", "a", "b", "c", "d", "e", "f"]
+    folds = split_folds(groups, None, seed=0)
+    assert len(folds) == 5, "six subjects are more than leave-one-out is for"
+    held_out = sorted(n for _, part in folds for n in part)
+    assert held_out == list(range(7))
+    for train, part in folds:
+        assert not {groups[n] for n in train} & {groups[n] for n in part}
+    assert split_folds(["a", "a"], None, 0) == [] and split_folds(groups, 1, 0) == []
+    assert split_folds(["a", "b", "c"], None, 0) == [([1, 2], [0]), ([0, 2], [1]), ([0, 1], [2])]

@@ -1,0 +1,79 @@
+"""Heads, schemes and anchors: what a training starts from and holds on to."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_training import tiny_model
+
+from TransferRiskLib.adaptation.schemes import SourceAnchor, encoder_parameters, set_trainable
+from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.starts import starting_network
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import SettingsError
+
+IMAGE = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def outputs(network: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return network.eval()(IMAGE)
+
+
+def test_a_matching_head_is_kept_to_the_bit_and_needs_no_probe():
+    source = tiny_model("CSF", "GM")
+    start = starting_network(source, LabelScheme.of("csf", "gm"), AdaptationSettings(head="auto"))
+    assert torch.equal(outputs(start.network), outputs(source.network))
+    assert (start.probe_steps, start.fresh) == (0, set())
+
+
+def test_reordered_labels_permute_the_rows():
+    source = tiny_model("CSF", "GM")
+    start = starting_network(source, LabelScheme.of("GM", "CSF"), AdaptationSettings(head="keep"))
+    assert torch.equal(outputs(start.network), outputs(source.network)[:, [0, 2, 1]])
+
+
+def test_new_labels_get_a_probed_head_on_the_source_features():
+    source = tiny_model("CSF", "GM")
+    start = starting_network(source, LabelScheme.of("lesion"), AdaptationSettings(probe_steps=9))
+    assert start.probe_steps == 9 and start.head and start.fresh == start.head
+    theirs = source.network.state_dict()
+    for name, value in start.network.state_dict().items():
+        assert name in start.head or torch.equal(value, theirs[name])
+
+
+def test_from_scratch_shares_nothing_with_the_source():
+    source = tiny_model("CSF", "GM", seed=3)
+    settings = AdaptationSettings(scheme="scratch", head="random")
+    start = starting_network(source, source.card.labels, settings)
+    theirs = source.network.state_dict()
+    convolutions = [n for n, v in start.network.named_parameters() if v.dim() == 5]
+    assert convolutions and not any(torch.equal(start.before[n], theirs[n]) for n in convolutions)
+
+
+def test_a_head_that_cannot_be_kept_is_refused():
+    with pytest.raises(SettingsError, match="does not segment lesion"):
+        starting_network(tiny_model("GM"), LabelScheme.of("lesion"), AdaptationSettings(head="keep"))
+
+
+def test_the_encoder_of_a_known_architecture_is_frozen_and_its_decoder_is_not():
+    network = tiny_model("GM").network
+    frozen = encoder_parameters(network)
+    assert any(name.startswith("input_block") for name in frozen)
+    assert not any(name.startswith(("upsamples", "output_block")) for name in frozen)
+    trainable = set_trainable(network, {n for n, _ in network.named_parameters()} - frozen)
+    assert trainable and not any(p.requires_grad for n, p in network.named_parameters() if n in frozen)
+    with pytest.raises(SettingsError, match="encoder"):
+        encoder_parameters(torch.nn.Conv3d(1, 1, 1))
+
+
+def test_l2_sp_is_half_the_squared_distance_to_the_source_by_hand():
+    layer = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight[:] = torch.tensor([[1.0, 2.0]])
+        layer.bias[:] = 3.0
+    anchor = SourceAnchor(layer, head={"bias"}, strength=0.1)
+    with torch.no_grad():
+        layer.weight += torch.tensor([[1.0, -2.0]])
+    # (1² + 2²) from the source's weights, 3² of the new head from zero
+    assert anchor(layer).item() == pytest.approx(0.5 * 0.1 * (1 + 4 + 9))

@@ -1,0 +1,269 @@
+"""This click calls that: every control of the window passes on exactly one request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+BUTTONS = [
+    ("forgetModelButton", "models.forget", (Path("tissue-t1w"),)),
+    ("rankButton", "models.rank", ()),
+    ("addCaseButton", "cases.add", ()),
+    ("removeCaseButton", "cases.remove", ("a",)),
+    ("suggestButton", "cases.suggest_next", ()),
+    ("computeMapButton", "maps.compute", ()),
+    ("removeRunButton", "maps.remove_run", ("Run 1",)),
+    ("adaptButton", "adapting.start", ()),
+    ("resumeButton", "adapting.resume", ()),
+    ("useModelButton", "adapting.use_as_source", ()),
+    ("addScansFromSceneButton", "segmenting.add_from_scene", ()),
+    ("removeScanButton", "segmenting.remove", ("x",)),
+    ("segmentButton", "segmenting.segment", ()),
+    ("showScanButton", "segmenting.show", ("x",)),
+    ("scanToCasesButton", "segmenting.add_to_cases", ("x",)),
+    ("probeButton", "environment.probe", ()),
+    ("releaseButton", "environment.release", ()),
+    ("cancelJobButton", "jobs.cancel", ()),
+]
+
+DIALOGS = [
+    ("addModelFolderButton", "ask_folder", "models.add"),
+    ("addModelFileButton", "ask_file", "models.add"),
+    ("addCaseFolderButton", "ask_folder", "cases.add_folder"),
+    ("addScanFolderButton", "ask_folder", "segmenting.add_folder"),
+    ("saveModelButton", "ask_folder", "adapting.save_as"),
+]
+
+APPLICATION = [
+    ("annotateButton", ("open_segment_editor", "segmentation of a", "volume of a")),
+    ("editScanButton", ("open_segment_editor", "segmentation of x", "volume of x")),
+    ("curveButton", ("show_chart", "chart")),
+    ("histogramButton", ("show_histogram", (0.0, 1.0, 2.0), {"GM": (5, 3)})),
+    ("openModelButton", ("open_folder", Path("models/adapted"))),
+    ("copyReportButton", ("copy_text", "report")),
+]
+
+CHOICES = [
+    ("modelCombo", 2, ("models.choose", Path("mine"))),
+    ("modelCombo", 0, ("models.choose", None)),
+    ("caseRegionCombo", 1, ("cases.set_region", "a", "slices", None)),
+    ("caseRoleCombo", 1, ("cases.set_role", "a", "held-out")),
+    ("runCombo", 1, ("maps.show_run", "Run 2")),
+    ("mapCaseCombo", 1, ("maps.show_case", "Ben")),
+    ("mapKindCombo", 1, ("maps.show_kind", "gain")),
+    ("mapKindCombo", 2, ("maps.show_kind", "")),
+    ("presetCombo", 0, ("adapting.set_preset", "paper")),
+    ("segmentModelCombo", 2, ("segmenting.set_model", Path("mine"))),
+    ("segmentModelCombo", 0, ("segmenting.set_model", None)),
+    ("deviceCombo", 2, ("environment.set_device", "cuda:0")),
+]
+
+
+def requests(desk: SimpleNamespace) -> list[tuple[Any, ...]]:
+    return [call for call in desk.session.calls if call[0] != "tick"]
+
+
+@pytest.mark.parametrize(("button", "method", "arguments"), BUTTONS)
+def test_button_passes_its_request_on(
+    desk: SimpleNamespace, button: str, method: str, arguments: tuple[Any, ...]
+) -> None:
+    getattr(desk.ui, button).click()
+    assert requests(desk) == [(method, *arguments)]
+
+
+@pytest.mark.parametrize(("button", "dialog", "method"), DIALOGS)
+def test_dialog_passes_the_chosen_path_on(
+    desk: SimpleNamespace, button: str, dialog: str, method: str
+) -> None:
+    getattr(desk.ui, button).click()
+    assert desk.application.asked[-1][0] == dialog
+    assert requests(desk) == [], "a dialog that was given up changes nothing"
+    desk.application.answer = Path("chosen")
+    getattr(desk.ui, button).click()
+    assert requests(desk) == [(method, Path("chosen"))]
+
+
+@pytest.mark.parametrize(("button", "request_"), APPLICATION)
+def test_button_asks_the_application(desk: SimpleNamespace, button: str, request_: tuple[Any, ...]) -> None:
+    getattr(desk.ui, button).click()
+    assert desk.application.asked[-1] == request_
+
+
+@pytest.mark.parametrize(("combo", "index", "request_"), CHOICES)
+def test_choice_is_passed_on(
+    desk: SimpleNamespace, combo: str, index: int, request_: tuple[Any, ...]
+) -> None:
+    getattr(desk.ui, combo).activated.emit(index)
+    assert requests(desk) == [request_]
+
+
+def test_ticks_and_options_of_a_segmentation(desk: SimpleNamespace) -> None:
+    import qt
+
+    desk.ui.scanTable.item(1, 0).setCheckState(qt.Qt.Checked)
+    desk.ui.uncertaintyCheck.click()
+    desk.ui.probabilitiesCheck.click()
+    assert requests(desk) == [
+        ("segmenting.set_chosen", "y", True),
+        ("segmenting.set_options", ("uncertainty", False)),
+        ("segmenting.set_options", ("probabilities", True)),
+    ]
+
+
+def test_click_on_a_row_of_a_table(desk: SimpleNamespace) -> None:
+    desk.ui.rankingTable.cellClicked.emit(1, 0)
+    desk.ui.riskTable.cellClicked.emit(1, 3)
+    assert requests(desk) == [("models.choose", Path("mine")), ("maps.jump_to_worst", "Ben")]
+
+
+def test_selected_case_is_what_later_clicks_are_about(desk: SimpleNamespace) -> None:
+    desk.ui.caseTable.cellClicked.emit(1, 0)
+    desk.tick()
+    assert desk.ui.caseNameEdit.text == "Ben"
+    desk.ui.removeCaseButton.click()
+    assert requests(desk) == [("cases.remove", "b")]
+
+
+def test_nodes_of_a_case(desk: SimpleNamespace, slicer_stand_ins: Any) -> None:
+    import slicer
+
+    selectors = desk.ui.caseDetailsGroup.findChildren(slicer.qMRMLNodeComboBox)
+    shown = {selector.currentNodeID for selector in selectors}
+    assert shown == {"v1", "s1", ""}, "channel, segmentation and ROI of the first case"
+    channel = next(selector for selector in selectors if selector.currentNodeID == "v1")
+    channel.setCurrentNodeID("v2")
+    assert requests(desk) == [("cases.set_channel", "a", "T1", "v2")]
+
+
+def test_nodes_that_vanish_with_the_scene_are_no_choice(
+    desk: SimpleNamespace, slicer_stand_ins: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import slicer
+
+    monkeypatch.setattr(slicer.mrmlScene, "loading", True)
+    for selector in desk.ui.caseDetailsGroup.findChildren(slicer.qMRMLNodeComboBox):
+        selector.setCurrentNodeID("r1")
+    assert requests(desk) == []
+
+
+def test_label_of_a_segment(desk: SimpleNamespace) -> None:
+    desk.ui.segmentLabelTable.cellWidget(1, 1).activated.emit(2)
+    desk.ui.segmentLabelTable.cellWidget(0, 1).activated.emit(3)
+    assert requests(desk) == [
+        ("cases.set_label", "a", "white", "WM"),
+        ("cases.set_label", "a", "grey", None),
+    ]
+
+
+def test_display_of_a_map(desk: SimpleNamespace) -> None:
+    desk.ui.opacitySlider.setValue(0.25)
+    desk.ui.thresholdRange.setValues(1.0, 4.0)
+    desk.ui.renderingCheck.click()
+    assert requests(desk) == [
+        ("maps.set_opacity", 0.25),
+        ("maps.set_threshold", 1.0, 4.0),
+        ("maps.set_rendering", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "value"),
+    [
+        ("steps", 500, 500),
+        ("learning_rate", 0.01, 0.01),
+        ("eep_weight", 0.25, 0.25),
+        ("folds", 3, 3),
+    ],
+)
+def test_advanced_numbers(desk: SimpleNamespace, field: str, change: float, value: Any) -> None:
+    option(desk, field).widget.setValue(change)
+    assert requests(desk) == [("adapting.set_option", field, value)]
+
+
+def test_advanced_choices_and_automatic(desk: SimpleNamespace) -> None:
+    option(desk, "audit").widget.activated.emit(1)
+    folds = option(desk, "folds").widget
+    assert folds.text == "automatic"
+    folds.setValue(2)
+    folds.setValue(folds.minimum)
+    assert requests(desk) == [
+        ("adapting.set_option", "audit", False),
+        ("adapting.set_option", "folds", 2),
+        ("adapting.set_option", "folds", None),
+    ]
+
+
+def test_advanced_offers_only_settings_that_exist(desk: SimpleNamespace) -> None:
+    from dataclasses import fields
+
+    from TransferRiskLib.adaptation.settings import AdaptationSettings
+    from TransferRiskLib.panels.adapt_options import options
+
+    known = {field.name for field in fields(AdaptationSettings)}
+    offered = [one.field for one in options()]
+    assert set(offered) <= known and len(set(offered)) == len(offered)
+
+
+def test_half_a_path_is_not_passed_on(desk: SimpleNamespace, tmp_path: Path) -> None:
+    desk.ui.modelFolderEdit.setCurrentPath(str(tmp_path / "absent"))
+    desk.ui.interpreterEdit.setCurrentPath(str(tmp_path / "python"))
+    assert requests(desk) == []
+    desk.ui.modelFolderEdit.setCurrentPath(str(tmp_path))
+    assert requests(desk) == [("models.set_folder", str(tmp_path))]
+
+
+def test_installation_says_what_it_will_do_and_waits(desk: SimpleNamespace, tmp_path: Path) -> None:
+    ui = desk.ui
+    ui.wheelsEdit.setCurrentPath(str(tmp_path))
+    ui.planInstallButton.click()
+    desk.tick()
+    assert "install" not in {asked[0] for asked in desk.application.asked}
+    assert ui.installPlanLabel.text == f"Will install monai. {tmp_path}"
+    assert not ui.goAheadButton.isHidden()
+    ui.goAheadButton.click()
+    desk.tick()
+    assert ("install", ["monai"], tmp_path, "keep") in desk.application.asked
+    assert requests(desk)[-1] == ("environment.probe",)
+    assert ui.goAheadButton.isHidden() and ui.installPlanLabel.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("report", "torch"),
+    [
+        ({"versions": {"torch": None}}, "install"),
+        ({"versions": {"torch": "2.13"}, "nvidia": ("H200",)}, "replace"),
+        ({"versions": {"torch": "2.13"}, "nvidia": ("H200",), "cuda": "13.0"}, "keep"),
+        ({"versions": {"torch": "2.13"}, "problem": "libc10.so is missing"}, "replace"),
+        ({"versions": {"torch": "2.13"}}, "keep"),
+    ],
+)
+def test_installation_replaces_only_a_torch_that_is_no_use(
+    desk: SimpleNamespace, report: dict[str, Any], torch: str
+) -> None:
+    from TransferRiskLib.tasks.results import ProbeResult
+
+    desk.session.environment.report = ProbeResult(interpreter="python", **report)
+    desk.ui.planInstallButton.click()
+    desk.tick()
+    assert ("removed first" in desk.ui.installPlanLabel.text) == (torch == "replace")
+    desk.ui.goAheadButton.click()
+    assert desk.application.asked == [("install", ["monai"], None, torch)]
+
+
+def test_installation_can_be_given_up(desk: SimpleNamespace) -> None:
+    desk.ui.planInstallButton.click()
+    desk.tick()
+    desk.ui.cancelInstallButton.click()
+    desk.tick()
+    assert desk.ui.goAheadButton.isHidden()
+    assert "install" not in {asked[0] for asked in desk.application.asked}
+
+
+def option(desk: SimpleNamespace, field: str) -> Any:
+    from TransferRiskLib.panels.adapt import AdaptPanel
+
+    panel = next(panel for panel in desk.window.panels if isinstance(panel, AdaptPanel))
+    return next(one for one in panel._options if one.option.field == field)

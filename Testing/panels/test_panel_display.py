@@ -1,0 +1,240 @@
+"""This state shows so: texts, tables, what is enabled and why not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from TransferRiskLib.errors import ModelError
+
+ALLOWED = [
+    ("rankButton", "models.can_rank"),
+    ("forgetModelButton", "models.can_forget"),
+    ("addCasesFromSceneButton", "cases.can_add_from_scene"),
+    ("addCaseFolderButton", "cases.can_add_folder"),
+    ("annotateButton", "cases.can_annotate"),
+    ("suggestButton", "cases.can_suggest_next"),
+    ("computeMapButton", "maps.can_compute"),
+    ("removeRunButton", "maps.can_show"),
+    ("opacitySlider", "maps.can_show"),
+    ("thresholdRange", "maps.can_show"),
+    ("renderingCheck", "maps.can_show"),
+    ("adaptButton", "adapting.can_start"),
+    ("resumeButton", "adapting.can_resume"),
+    ("saveModelButton", "adapting.can_save_as"),
+    ("useModelButton", "adapting.can_use_as_source"),
+    ("addScansFromSceneButton", "segmenting.can_add_from_scene"),
+    ("addScanFolderButton", "segmenting.can_add_folder"),
+    ("segmentButton", "segmenting.can_segment"),
+    ("editScanButton", "segmenting.can_edit"),
+    ("scanToCasesButton", "segmenting.can_add_to_cases"),
+    ("probeButton", "environment.can_probe"),
+    ("releaseButton", "environment.can_release"),
+    ("interpreterEdit", "environment.can_set_interpreter"),
+    ("planInstallButton", "jobs.can_start"),
+    ("cancelJobButton", "jobs.can_cancel"),
+]
+
+
+@pytest.mark.parametrize(("widget", "verdict"), ALLOWED)
+def test_a_control_is_enabled_exactly_when_it_can_work(
+    desk: SimpleNamespace, widget: str, verdict: str
+) -> None:
+    control = getattr(desk.ui, widget)
+    assert control.enabled
+    desk.session.refusals[verdict] = "The reason."
+    desk.session.tell("state")
+    desk.tick()
+    assert not control.enabled and control.toolTip == "The reason."
+    desk.session.refusals.clear()
+    desk.session.tell("state")
+    desk.tick()
+    assert control.enabled and control.toolTip != "The reason."
+
+
+def test_verdicts_are_asked_again_when_a_job_starts(desk: SimpleNamespace) -> None:
+    desk.session.jobs.busy = True
+    desk.session.refusals["maps.can_compute"] = "A job is running."
+    desk.tick()
+    assert not desk.ui.computeMapButton.enabled
+
+
+def test_models_say_where_they_come_from_and_what_is_wrong(desk: SimpleNamespace) -> None:
+    combo = desk.ui.modelCombo
+    texts = [combo.itemText(n) for n in range(combo.count)]
+    assert texts[1:] == ["tissue-t1w (demonstration)", "mine", "broken (cannot be used)"]
+    assert combo.currentIndex == 1
+    desk.session.models.chosen = desk.session.models.entries[2]
+    desk.session.models.card = None
+    desk.session.tell("models")
+    desk.tick()
+    assert desk.ui.modelProblemLabel.text == "The card is missing."
+    assert desk.ui.cardLabel.isHidden()
+
+
+def test_card_is_text_and_no_markup(desk: SimpleNamespace) -> None:
+    assert "Apache &lt;2.0&gt;" in desk.ui.cardLabel.text
+
+
+def table(widget: object) -> list[list[str]]:
+    rows, columns = widget.rowCount, widget.columnCount  # type: ignore[attr-defined]
+    return [[widget.item(r, c).text() for c in range(columns)] for r in range(rows)]  # type: ignore[attr-defined]
+
+
+def test_rows_say_in_words_what_is_missing(desk: SimpleNamespace) -> None:
+    assert table(desk.ui.caseTable) == [
+        ["Anna", "Complete.", "train"],
+        ["Ben", "The segmentation is missing.", "held out"],
+    ]
+    tips = [desk.ui.caseTable.item(row, 1).toolTip() for row in range(2)]
+    assert tips == ["T1: node v1\nSegmentation: node s1", "T1: node v2\nSegmentation: –"]
+
+
+def test_scans_say_what_became_of_them(desk: SimpleNamespace) -> None:
+    import qt
+
+    scans = desk.ui.scanTable
+    assert [row[1] for row in table(scans)] == ["Segmented: node s1", "Ready.", "Failed: out of memory"]
+    ticks = [scans.item(n, 0).checkState() == qt.Qt.Checked for n in range(3)]
+    assert ticks == [True, False, True]
+
+
+def test_without_cases_a_hint_stands_in_for_the_table(desk: SimpleNamespace) -> None:
+    desk.session.cases.rows = ()
+    desk.session.tell("cases")
+    desk.tick()
+    ui = desk.ui
+    assert ui.caseTable.isHidden() and ui.caseDetailsGroup.isHidden()
+    assert not ui.caseHintLabel.isHidden()
+    assert not ui.annotateButton.enabled and ui.annotateButton.toolTip == "No case is selected."
+
+
+def test_display_of_a_map_shows_the_session(desk: SimpleNamespace) -> None:
+    ui = desk.ui
+    assert ui.mapKindCombo.currentText == "Transfer risk (nats)"
+    assert ui.opacitySlider.value == pytest.approx(0.65)
+    assert (ui.thresholdRange.minimumValue, ui.thresholdRange.maximumValue) == (0.2, 4.0)
+    assert table(ui.riskTable)[1][:4] == ["Ben", "lesion", "85", "2.90"]
+
+
+def test_adaptation_shows_estimate_audit_and_where_the_model_lies(desk: SimpleNamespace) -> None:
+    ui = desk.ui
+    assert "12 minutes" in ui.estimateLabel.text
+    assert "Transfer helped" in ui.auditLabel.text
+    assert table(ui.auditTable) == [["GM", "0.81", "0.74", "+0.07"]]
+    assert "adapted" in ui.bundleLabel.text
+
+
+def progress(**changes: object) -> SimpleNamespace:
+    known = {"title": "Mapping", "phase": "running", "stage": "Anna", "step": 1, "total": 4, "message": ""}
+    return SimpleNamespace(**{**known, "remaining": None, **changes})
+
+
+def test_a_running_job_shows_progress_and_cancel(desk: SimpleNamespace) -> None:
+    ui = desk.ui
+    assert ui.jobLine.isHidden()
+    desk.session.jobs.progress = progress(remaining=200.0)
+    desk.session.tell("job")
+    desk.tick()
+    assert not ui.jobLine.isHidden()
+    assert ui.jobLabel.text == "Mapping – Anna (about 3 min left)"
+    assert (ui.jobBar.value, ui.jobBar.maximum) == (1, 4)
+
+
+def test_progress_of_unknown_length(desk: SimpleNamespace) -> None:
+    desk.session.jobs.progress = progress(total=None, phase="stopping")
+    desk.session.tell("job")
+    desk.tick()
+    assert desk.ui.jobBar.maximum == 0 and desk.ui.jobLabel.text == "Mapping: stopping…"
+
+
+def test_a_failed_job_becomes_a_line_that_can_be_put_away(desk: SimpleNamespace) -> None:
+    ui, jobs = desk.ui, desk.session.jobs
+    assert ui.messageLine.isHidden()
+    jobs.outcome = SimpleNamespace(
+        kind="error", title="Mapping", message="Out of memory.", hint="Take the CPU.", details="trace"
+    )
+    desk.session.tell("job")
+    desk.tick()
+    assert ui.messageLabel.text == "Mapping failed: Out of memory. Take the CPU."
+    ui.messageDetailsButton.click()
+    assert ui.logText.toPlainText() == "trace"
+    ui.dismissMessageButton.click()
+    desk.tick()
+    assert ui.messageLine.isHidden()
+
+
+def test_a_scene_whose_choices_could_not_be_read_says_so(desk: SimpleNamespace) -> None:
+    desk.session.problem = "The choices of this scene cannot be read."
+    desk.session.tell("state")
+    desk.tick()
+    assert desk.ui.messageLabel.text == "The choices of this scene cannot be read."
+    desk.ui.dismissMessageButton.click()
+    desk.tick()
+    assert desk.ui.messageLine.isHidden()
+
+
+def test_a_refused_request_becomes_a_line_and_goes_with_the_next_try(desk: SimpleNamespace) -> None:
+    desk.session.models.errors["rank"] = ModelError("No card.", file="x.ts", hint="Add one.")
+    desk.ui.rankButton.click()
+    desk.tick()
+    assert desk.ui.messageLabel.text == "x.ts: No card. Add one."
+    desk.ui.computeMapButton.click()
+    desk.tick()
+    assert desk.ui.messageLine.isHidden()
+
+
+def test_a_mistake_of_ours_is_not_swallowed(desk: SimpleNamespace) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        desk.window.attempt(broken)
+
+
+def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -> None:
+    desk.session.environment.interpreter = "/opt/python"
+    desk.session.tell("environment")
+    desk.tick()
+    assert not desk.ui.planInstallButton.enabled
+    assert "Python of your own" in desk.ui.planInstallButton.toolTip
+
+
+def test_showing_the_session_asks_nothing_of_it(desk: SimpleNamespace) -> None:
+    """A refresh that counted as a click would chase itself for ever."""
+    desk.session.tell("state")
+    desk.tick()
+    desk.tick()
+    assert {call[0] for call in desk.session.calls} == {"tick"}
+
+
+def test_the_timer_lets_the_session_work_ten_times_a_second(desk: SimpleNamespace) -> None:
+    timer = desk.window._timer
+    assert timer.interval == 100 and timer.isActive()
+
+
+def test_closing_stops_the_timer_and_lets_go_of_the_session(desk: SimpleNamespace) -> None:
+    desk.window.close()
+    assert not desk.window._timer.isActive()
+    assert desk.session.subscribers == 0
+    assert ("close",) in desk.application.asked
+
+
+def test_coming_back_from_segment_editor(desk: SimpleNamespace) -> None:
+    desk.session.cases.missing = lambda key: []
+    desk.window.enter()
+    assert ("close_segment_editor",) in desk.application.asked
+    assert [row[1] for row in table(desk.ui.caseTable)] == ["Complete.", "Complete."]
+
+
+def test_suggestion_leads_to_its_scan(desk: SimpleNamespace) -> None:
+    assert desk.ui.goToSuggestionButton.isHidden()
+    desk.session.cases.suggestions = (SimpleNamespace(key="b", sentence="Annotate Ben next."),)
+    desk.session.tell("cases")
+    desk.tick()
+    assert desk.ui.suggestionLabel.text == "Annotate Ben next."
+    desk.ui.goToSuggestionButton.click()
+    desk.tick()
+    assert ("cases.jump_to_suggestion", "b") in desk.session.calls
+    assert desk.ui.caseNameEdit.text == "Ben"

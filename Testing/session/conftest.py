@@ -1,0 +1,157 @@
+"""Sessions on a real MRML scene, with the real worker process or with one that is played."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[standalone]')")
+pytest.importorskip("trame_slicer", reason="trame-slicer is not installed (pip install '.[standalone]')")
+
+from session_fakes import PlayedWorker
+
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.jobs.client import WorkerClient
+from TransferRiskLib.jobs.interpreters import Interpreter
+from TransferRiskLib.mrml.nodes import add_volume
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.mrml.standalone import headless_slicer
+from TransferRiskLib.session.desk import MemorySettings
+from TransferRiskLib.session.session import Session
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.volume import Volume
+
+GRID = Geometry((20, 18, 16), (1.0, 1.0, 1.5), (-9.0, 8.0, 4.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+SCHEME = LabelScheme.of("anterior", "posterior")
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="session")
+def headless() -> Iterator[Any]:
+    with headless_slicer() as slicer:
+        yield slicer
+
+
+@pytest.fixture
+def scene(headless: Any) -> Iterator[Any]:
+    """An empty scene; what a test added is gone afterwards, as after "Close scene" in Slicer."""
+    headless.scene.Clear(False)
+    yield headless.scene
+    headless.scene.Clear(False)
+
+
+@pytest.fixture(scope="session")
+def warm_worker() -> Iterator[WorkerClient]:
+    """One real worker for all tests: it imports torch once."""
+    client = WorkerClient(Interpreter(Path(sys.executable), "current"))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> MemorySettings:
+    return MemorySettings({"OutputFolder": str(tmp_path / "output"), "Device": "cpu"})
+
+
+@pytest.fixture
+def session(scene: Any, settings: MemorySettings, tmp_path: Path, warm_worker: Any) -> Iterator[Session]:
+    """A session with the real worker, which stays warm for the next test."""
+
+    class Lent:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(warm_worker, name)
+
+        def close(self, wait_seconds: float = 2.0) -> None:
+            for job in warm_worker.jobs:
+                warm_worker.cancel(job)
+            drain(warm_worker)
+
+    (tmp_path / "temporary").mkdir()
+    made = Session(scene, lambda setting: Lent(), settings, temporary=tmp_path / "temporary")
+    yield made
+    made.close()
+    assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
+
+
+@pytest.fixture
+def played() -> PlayedWorker:
+    """A worker whose events the test writes."""
+    return PlayedWorker()
+
+
+@pytest.fixture
+def stage(scene: Any, settings: MemorySettings, tmp_path: Path, played: PlayedWorker) -> Iterator[Session]:
+    """A session with a played worker."""
+    (tmp_path / "temporary").mkdir()
+    made = Session(scene, lambda setting: played, settings, temporary=tmp_path / "temporary")
+    yield made
+    made.close()
+    assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny source model for T1 with the labels anterior and posterior."""
+    import torch
+    from tiny_training import TINY
+
+    from TransferRiskLib.models.card import ModelCard
+    from TransferRiskLib.models.networks import build_network
+    from TransferRiskLib.models.saving import save_bundle
+
+    card = ModelCard("tiny", ("T1",), SCHEME, patch_size=(16, 16, 16), divisible_by=4, contrasts=("T1",))
+    config = {**TINY, "out_channels": len(SCHEME)}
+    torch.manual_seed(0)
+    return save_bundle(tmp_path_factory.mktemp("models") / "tiny", card, build_network(config), config)
+
+
+@pytest.fixture
+def add_scan(scene: Any) -> Callable[..., Any]:
+    """Adds a small scan, a bright two-coloured ball in noise, and its segmentation to the scene."""
+
+    def add(name: str, seed: int = 0, labelled: bool = True) -> tuple[Any, Any]:
+        image, labels = ball(seed)
+        volume = add_volume(scene, Volume(image, GRID), name)
+        if not labelled:
+            return volume, None
+        return volume, add_segmentation(scene, labels, GRID, SCHEME, f"{name}_label", volume)
+
+    return add
+
+
+def ball(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    centre = random.uniform(6, 10, 3)
+    places = np.stack(np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij"), -1)
+    inside = np.linalg.norm(places - centre, axis=-1) < 4
+    labels = inside.astype(np.int16) + (inside & (places[..., 1] > centre[1]))
+    return (100 + 80 * labels + random.normal(0, 8, GRID.shape)).astype(np.float32), labels
+
+
+def drain(client: WorkerClient) -> None:
+    end = time.monotonic() + PATIENCE
+    while client.jobs and time.monotonic() < end:
+        client.poll()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def finish() -> Callable[..., Any]:
+    """Ticks until a condition holds, by default until the job has ended; gives its outcome."""
+
+    def run(session: Session, until: Callable[[], bool] | None = None) -> Any:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            session.tick()
+            if until() if until is not None else not session.jobs.busy:
+                return session.jobs.outcome
+            time.sleep(0.01)
+        raise AssertionError(f"waited in vain: {session.jobs.progress}, {session.environment.log_tail(20)}")
+
+    return run

@@ -1,0 +1,172 @@
+"""Rows of cases: guessed from the scene, loaded from folders, annotated, handed over."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from case_files import image_values, put
+
+from TransferRiskLib.cases.labels import UNLABELLED
+from TransferRiskLib.cases.simulate import simulate_cohort
+from TransferRiskLib.errors import CaseError, LabelError
+from TransferRiskLib.mrml.annotation import segments_of
+from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session.guessing import find_cases, unique
+from TransferRiskLib.session.handover import label_indices
+
+
+@pytest.fixture
+def one(stage, bundle, add_scan):
+    """A session with one complete case; its key."""
+    stage.models.add(bundle)
+    add_scan("Anna")
+    return stage.cases.add_from_scene()[0]
+
+
+def indices(session, key):
+    row = session.state.case(key)
+    grid = geometry_of(session._desk.node(row.channels["T1"]))
+    return label_indices(session._desk, row, grid, session.cases.target_labels())
+
+
+def test_channels_and_segmentations_are_found_by_name(scene, add_scan):
+    for name in ("Anna_T1", "Anna_FLAIR", "Berta_T1"):
+        add_scan(name, labelled=False)
+    volume, _ = add_scan("Clara")
+    found = {case.name: case for case in find_cases(scene, ("T1", "FLAIR"), set())}
+    assert set(found) == {"Anna", "Berta", "Clara"}
+    assert set(found["Anna"].channels) == {"T1", "FLAIR"} and set(found["Berta"].channels) == {"T1"}
+    assert found["Clara"].segmentation == scene.GetFirstNodeByName("Clara_label").GetID()
+    assert found["Anna"].segmentation is None
+    assert [case.name for case in find_cases(scene, ("T1",), {volume.GetID()})] == ["Anna", "Berta"]
+
+
+def test_two_volumes_of_one_name_become_two_cases(stage, bundle, add_scan):
+    stage.models.add(bundle)
+    for seed in range(2):
+        add_scan("scan", seed, labelled=False)
+    stage.cases.add_from_scene()
+    assert [row.name for row in stage.cases.rows] == ["scan", "scan (2)"]
+    assert unique("Scan", ["scan", "SCAN (2)"]) == "Scan (3)"
+
+
+def test_a_row_stays_itself_when_others_go(stage, one):
+    other = stage.cases.add("Berta")
+    stage.cases.remove(one)
+    assert [row.key for row in stage.cases.rows] == [other]
+    assert stage.cases.add("Berta") != other and stage.cases.rows[-1].name == "Berta (2)"
+
+
+def test_a_folder_of_cases_is_loaded_a_volume_a_tick_with_its_labels(stage, scene, bundle, finish, tmp_path):
+    cohort = simulate_cohort(tmp_path / "cohort", 1, 3)
+    stage.models.add(bundle)
+    stage.cases.add_folder(tmp_path / "cohort")
+    assert finish(stage).kind == "done"
+    assert [row.name for row in stage.cases.rows] == [case.name for case in cohort.cases]
+    assert [stage.cases.missing(row.key) for row in stage.cases.rows] == [[]]
+    assert stage.cases.target_labels().names == ("background", "CSF", "GM", "WM", "lesion")
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+
+
+def test_a_folder_without_cases_is_refused_at_once(stage, tmp_path):
+    with pytest.raises(CaseError):
+        stage.cases.add_folder(tmp_path)
+    assert not stage.jobs.busy
+
+
+def test_cancelling_a_load_takes_back_what_was_loaded(stage, scene, tmp_path):
+    for name in ("Anna", "Berta"):
+        put(tmp_path / "cohort" / name / "T1.nii.gz", image_values())
+    stage.cases.add_folder(tmp_path / "cohort")
+    while not scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"):
+        stage.tick()
+    stage.jobs.cancel()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+    assert stage.cases.rows == ()
+
+
+def test_annotation_begins_with_the_models_labels_as_segments(stage, bundle, add_scan):
+    stage.models.add(bundle)
+    volume, _ = add_scan("Anna", labelled=False)
+    (key,) = stage.cases.add_from_scene()
+    node, drawn_on = stage.cases.prepare_annotation(key)
+    assert drawn_on is volume
+    labels = stage.models.card.labels.foreground
+    assert [(s.name, s.colour) for s in segments_of(node)] == [
+        (label.name, pytest.approx(label.colour)) for label in labels
+    ]
+    assert stage.cases.prepare_annotation(key) == (node, volume), "a second time brings back the same"
+
+
+def test_unmapped_segments_are_labels_of_their_own_name_and_none_is_unlabelled(stage, one):
+    whole = indices(stage, one)
+    assert set(np.unique(whole)) == {0, 1, 2}
+    stage.cases.set_label(one, "posterior", None)
+    assert stage.cases.target_labels().names == ("background", "anterior")
+    left = indices(stage, one)
+    np.testing.assert_array_equal(left == UNLABELLED, whole == 2)
+    stage.cases.set_label(one, "posterior", "background")
+    np.testing.assert_array_equal(indices(stage, one), np.where(whole == 1, 1, 0))
+    stage.cases.set_label(one, "posterior", "ANTERIOR")
+    assert stage.cases.target_labels().names == ("background", "anterior"), "the model's spelling"
+    np.testing.assert_array_equal(indices(stage, one), np.minimum(whole, 1))
+
+
+def test_only_slices_that_carry_annotation_count(stage, scene, bundle, add_scan):
+    stage.models.add(bundle)
+    volume, _ = add_scan("Anna", labelled=False)
+    drawn = np.zeros((16, 18, 20), np.int16)
+    drawn[4, 5:9, 5:9] = drawn[11, 5:9, 5:9] = 1
+    scheme = stage.models.card.labels
+    node = add_segmentation(scene, drawn, geometry_of(volume), scheme, "Anna_label", volume)
+    (key,) = stage.cases.add_from_scene()
+    assert stage.state.case(key).segmentation == node.GetID()
+    stage.cases.set_region(key, "slices")
+    found = indices(stage, key)
+    assert set(np.flatnonzero((found >= 0).any(axis=(1, 2)))) == {4, 11}
+    np.testing.assert_array_equal(found[4], drawn[4])
+
+
+def test_only_the_inside_of_a_turned_roi_counts(stage, scene, one):
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    volume = scene.GetFirstNodeByName("Anna")
+    whole = indices(stage, one)
+    centre = np.argwhere(whole > 0).mean(axis=0)[::-1]
+    lps = (geometry_of(volume).index_to_lps @ [*centre, 1])[:3]
+    import vtk
+
+    turn = vtk.vtkTransform()
+    turn.Translate(-lps[0], -lps[1], lps[2])
+    turn.RotateZ(45)
+    roi.SetAndObserveObjectToNodeMatrix(turn.GetMatrix())
+    roi.SetSize(4.0, 100.0, 100.0)
+    stage.cases.set_region(one, "roi", roi.GetID())
+    found = indices(stage, one)
+    places = np.argwhere(np.ones(found.shape, bool))[:, ::-1]
+    world = np.c_[places, np.ones(len(places))] @ geometry_of(volume).index_to_lps.T
+    offset = (world[:, :3] - lps) * [-1, -1, 1]
+    along = offset @ [np.cos(np.pi / 4), np.sin(np.pi / 4), 0]
+    inside = ((np.abs(along) <= 2) & (np.abs(offset[:, 2]) <= 50)).reshape(found.shape)
+    np.testing.assert_array_equal(found >= 0, inside)
+
+
+def test_an_annotation_that_holds_no_label_in_its_region_is_refused(stage, scene, one):
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    roi.SetCenter(500.0, 0.0, 0.0)
+    roi.SetSize(1.0, 1.0, 1.0)
+    stage.cases.set_region(one, "roi", roi.GetID())
+    with pytest.raises(LabelError, match="holds no label"):
+        indices(stage, one)
+
+
+def test_a_volume_keeps_its_values_on_the_way_to_the_worker(stage, scene, one, played):
+    from TransferRiskLib.volumes.io import read_volume
+
+    stage.maps.compute()
+    while not played.submitted:
+        stage.tick()
+    (case,) = played.submitted[0][1].target.cohort.cases
+    sent, shown = read_volume(case.images["T1"].path), volume_from_node(scene.GetFirstNodeByName("Anna"))
+    np.testing.assert_array_equal(sent.array, shown.array)
+    assert sent.geometry.difference(shown.geometry) is None

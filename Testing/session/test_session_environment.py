@@ -1,0 +1,186 @@
+"""Environment: what the worker reported, in words; reports without patient data; estimates."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import pytest
+
+from TransferRiskLib.adaptation.settings import preset_settings
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.jobs import events
+from TransferRiskLib.records import to_json
+from TransferRiskLib.session.desk import MemorySettings
+from TransferRiskLib.session.environment import REQUIREMENTS, TORCH
+from TransferRiskLib.session.estimating import count_trainings, duration, estimate, remember_speed
+from TransferRiskLib.session.privacy import Scrubber
+from TransferRiskLib.tasks import probe as probing
+from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = {"python": "3.12.1", "torch": "2.8", "monai": "1.5"}
+CPU = DeviceReport("cpu", "CPU (x86_64)", 16_000_000_000, 8_000_000_000)
+GPU = DeviceReport("cuda:0", "RTX", 24_000_000_000, 20_000_000_000)
+
+REPORTS = {
+    "all is well": (ProbeResult(VERSIONS, "py", (GPU, CPU), "12.8", ("RTX",)), ()),
+    "no card": (ProbeResult(VERSIONS, "py", (CPU,)), ()),
+    "CPU-only torch beside a card": (
+        ProbeResult(VERSIONS, "py", (CPU,), None, ("RTX",)), ("CPU-only build",),
+    ),
+    "driver too old": (ProbeResult(VERSIONS, "py", (CPU,), "13.0", ("RTX",)), ("update the NVIDIA driver",)),
+    "no torch": (
+        ProbeResult({**VERSIONS, "torch": None}, "py", problem="ModuleNotFoundError: torch"),
+        ("Not installed: torch.",),
+    ),
+    "broken torch": (
+        ProbeResult(VERSIONS, "py", nvidia=("RTX",), problem="OSError: libc10.so"),
+        ("PyTorch cannot be used (OSError: libc10.so).",),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def report(stage, played):
+    def tell(result):
+        stage.environment.probe()
+        while stage.jobs.progress and stage.jobs.progress.phase == "preparing":
+            stage.tick()
+        played.say(events.Done(to_json(result)))
+        while stage.jobs.busy:
+            stage.tick()
+        return stage.environment
+
+    return tell
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_what_should_be_repaired_is_pointed_out(report, name):
+    result, expected = REPORTS[name]
+    environment = report(result)
+    assert environment.report == result
+    assert len(environment.warnings()) == len(expected)
+    for warning, words in zip(environment.warnings(), expected, strict=True):
+        assert words in warning
+
+
+def test_devices_are_listed_with_their_memory_and_can_be_chosen(report):
+    environment = report(REPORTS["all is well"][0])
+    assert dict(environment.summary())["cuda:0"] == "RTX (24.0 GB, 20.0 GB free)"
+    assert environment.device_choices() == ("auto", "cuda:0", "cpu")
+    environment.set_device("auto")
+    assert environment.device_kind() == "cuda"
+    environment.set_device("cpu")
+    assert environment.device_kind() == "cpu"
+
+
+def test_an_interpreter_that_is_not_there_is_refused(stage, played, tmp_path):
+    with pytest.raises(SettingsError, match="does not exist"):
+        stage.environment.set_interpreter(str(tmp_path / "python"))
+    assert stage.environment.interpreter == "" and played.closed == 0
+
+
+def test_requirements_are_those_of_the_package():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for requirement in (TORCH, *REQUIREMENTS):
+        assert f'"{requirement}"' in text, requirement
+
+
+def test_an_offline_installation_says_that_nothing_is_downloaded(stage, tmp_path):
+    (tmp_path / "torch-2.8-cp312.whl").touch()
+    text = stage.environment.installation_text(tmp_path)
+    assert "nothing is downloaded" in text and f"--no-index --find-links {tmp_path}" in text
+    assert "download" in stage.environment.installation_text()
+
+
+def test_a_bug_report_names_no_case_and_no_place_of_the_user(stage, bundle, add_scan, played):
+    home = Path.home()
+    stage.models.add(bundle)
+    add_scan("Mustermann Erika")
+    stage.cases.add_from_scene()
+    stage.maps.compute()
+    while not played.submitted:
+        stage.tick()
+    image = played.submitted[0][1].target.cohort.cases[0].images["T1"].path
+    code = ROOT / "TransferRiskLib" / "tasks" / "map.py"
+    played.say(
+        events.Message(f"Read {home}/My scans/erika mustermann.nii.gz: 3 components"),
+        events.Failed(
+            "ImageError", "is constant.", "See Mustermann Erika.", str(image),
+            f'File "{code}", line 7, in map_risk\n  open("/mnt/pacs/erika/1.dcm")\n'
+            "C:\\Users\\eve\\x.nii lost",
+        ),
+    )  # fmt: skip
+    stage.tick()
+    text = stage.environment.bug_report()
+    secrets = ("Mustermann", "Erika", "erika", str(home) + "/My", "My scans", "/mnt/pacs", "eve", str(image))
+    for secret in secrets:
+        assert secret not in text, f"{secret}: {text}"
+    assert 'File "<path>/TransferRiskLib/tasks/map.py", line 7' in text
+    assert "is constant." in text and "3 components" in text and "the log" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 of 3 done (50 %/s)", "2 of 3 done (50 %/s)"),
+        ("T1/T2 and 3.5 nats", "T1/T2 and 3.5 nats"),
+        ("/home/eve/a b/c.nii: is truncated", "<path>: is truncated"),
+        ('"/data/x y.nii"', '"<path>"'),
+        ("in /opt/v/site-packages/torch/nn.py:3", "in <path>/site-packages/torch/nn.py:3"),
+        ("case A1 and a10", "case <case> and a10"),
+    ],
+)
+def test_paths_and_names_are_scrubbed_and_nothing_else(text, expected):
+    assert Scrubber({"A1"}, Path("/home/eve")).scrub(text) == expected
+
+
+def test_the_user_of_this_computer_is_not_named():
+    user = getpass.getuser()
+    assert user not in Scrubber(()).scrub(f"{Path.home()}/{user}/scan.nii.gz")
+
+
+TRAININGS = [
+    ({}, 1, 1), ({}, 3, 7), ({}, 12, 11), ({"audit": False}, 3, 4), ({"folds": 2}, 3, 5),
+    ({"folds": 0}, 3, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "subjects", "expected"), TRAININGS)
+def test_trainings_are_counted_as_the_adaptation_runs_them(changes, subjects, expected):
+    assert count_trainings(preset_settings("recommended", **changes), subjects) == expected
+
+
+def test_an_estimate_says_that_it_is_rough_and_takes_over_what_was_measured(bundle):
+    from TransferRiskLib.models.card_files import read_card
+
+    store, card = MemorySettings(), read_card(bundle)
+    settings = preset_settings("plain", steps=100, batch_size=1)
+    guess = estimate(settings, card, bundle, 3, 0, "cpu", store)
+    assert (guess.trainings, guess.measured) == (1, False)
+    assert guess.sentence.startswith("Roughly") and "nothing was measured" in guess.sentence
+    remember_speed(store, bundle, "cpu", 1e-3)
+    measured = estimate(settings, card, bundle, 3, 0, "cpu", store)
+    assert measured.seconds == pytest.approx(1.3 * 100 * 16**3 * 1e-3) and measured.measured
+    assert estimate(settings, card, bundle, 3, 0, "cuda", store).measured is False
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 seconds"), (7.4, "7 seconds"), (44, "40 seconds"), (600, "10 minutes"), (9000, "2.5 hours")],
+)
+def test_times_are_as_coarse_as_a_guess(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_cards_of_the_driver_are_found_where_its_tool_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(probing.shutil, "which", lambda name: None)
+    assert probing.nvidia_cards() == ()
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H200'\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(probing.shutil, "which", lambda name: str(tool))
+    assert probing.nvidia_cards() == ("NVIDIA H200",)
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert probing.nvidia_cards() == ()

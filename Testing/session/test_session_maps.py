@@ -1,0 +1,174 @@
+"""Maps in the scene: what is shown, how, and where it jumps to."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from TransferRiskLib.jobs import events
+from TransferRiskLib.mrml import heat
+from TransferRiskLib.mrml.overlay import nodes_of
+from TransferRiskLib.mrml.styles import style_of
+from TransferRiskLib.volumes.io import read_volume, write_volume
+
+HISTOGRAM = {"targets": ["background", "anterior"], "edges": [0.0, 1.0, 2.0], "counts": [[5, 1], [0, 2]]}
+ROW = {
+    "case": "case0", "label": "anterior", "voxels": 2, "mean": 1.25, "median": 1.0, "q05": 0.5, "q95": 2.0,
+    "negative_share": 0.5,
+}  # fmt: skip
+WORST = {"case0": (0.0, 3.0, 7.0), "case1": (1.0, 2.0, 13.0)}
+
+
+@pytest.fixture
+def views(scene):
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    view.SetOrientation("Axial")
+    return composite, view
+
+
+@pytest.fixture
+def answer(played, tmp_path):
+    """Plays the worker's answer to the latest map job: constant maps of 1.5."""
+
+    def tell(kinds=("risk", "gain")):
+        request = played.submitted[-1][1]
+        cases = []
+        for case in request.target.cohort.cases:
+            scan = read_volume(case.images["T1"].path)
+            files = {kind: tmp_path / f"{case.name}-{kind}.nii.gz" for kind in kinds}
+            for path in files.values():
+                write_volume(scan.with_array(np.full(scan.array.shape, 1.5, np.float32)), path)
+            maps = {kind: str(path) for kind, path in files.items()}
+            cases.append({"case": case.name, "maps": maps, "worst_lps": list(WORST[case.name])})
+        (tmp_path / "summary.json").write_text(json.dumps({"histogram": HISTOGRAM}))
+        (tmp_path / "statistics.json").write_text('{"joint": 1}')
+        score = {"model": "tiny", "path": "m", "leep": -0.5, "normalised": 0.25, "per_class": {}}
+        result = {
+            "score": score, "statistics": str(tmp_path / "statistics.json"),
+            "summary": str(tmp_path / "summary.csv"), "cases": cases, "risk": [ROW],
+        }  # fmt: skip
+        played.say(events.Done(result))
+
+    return tell
+
+
+@pytest.fixture
+def mapped(stage, views, bundle, add_scan, played, answer, finish):
+    """A session with one run of maps of two cases."""
+    stage.models.add(bundle)
+    for number in range(2):
+        add_scan(f"case{number}", number)
+    stage.cases.add_from_scene()
+    stage.maps.compute()
+    finish(stage, lambda: bool(played.submitted))
+    answer()
+    assert finish(stage).kind == "done", stage.jobs.outcome
+    return stage
+
+
+def shown(scene, session, kind):
+    case = next(c for c in session.maps.shown.cases if c.case == session.maps.display.case)
+    return scene.GetNodeByID(case.maps[kind])
+
+
+def test_a_finished_run_is_shown_with_its_table_histogram_and_score(mapped, scene, views):
+    composite, _ = views
+    assert mapped.maps.shown.name == "Transfer risk 1 (tiny)"
+    assert composite.GetForegroundVolumeID() == shown(scene, mapped, "risk").GetID()
+    assert composite.GetBackgroundVolumeID() == scene.GetFirstNodeByName("case0").GetID()
+    assert mapped.maps.table()[1] == (
+        ("case0", "anterior", "2", "1.250", "1.000", "0.500", "2.000", "50.0%"),
+    )
+    assert mapped.maps.histogram() == ((0.0, 1.0, 2.0), {"background": (5, 1), "anterior": (0, 2)})
+    assert mapped.maps.score_sentence() == "tiny tells 25% of what there is to know about the labels here."
+
+
+def test_maps_of_a_run_lie_in_its_folder(mapped, scene):
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for kind in ("risk", "gain"):
+        item = tree.GetItemByDataNode(shown(scene, mapped, kind))
+        assert tree.GetItemName(tree.GetItemParent(item)) == "Transfer risk 1 (tiny)"
+
+
+def test_gain_is_hidden_where_the_annotation_says_background(mapped, scene):
+    from TransferRiskLib.mrml.nodes import volume_from_node
+
+    values = volume_from_node(shown(scene, mapped, "gain")).array
+    assert set(np.unique(values)) == {np.float32(1.5), np.float32(heat.NOT_SHOWN)}
+
+
+def test_another_map_opacity_and_threshold_reach_the_views_and_the_state(mapped, scene, views):
+    composite, _ = views
+    mapped.maps.show_kind("gain")
+    gain = shown(scene, mapped, "gain")
+    assert composite.GetForegroundVolumeID() == gain.GetID()
+    assert (
+        heat.legend_of(gain).GetVisibility()
+        and not heat.legend_of(shown(scene, mapped, "risk")).GetVisibility()
+    )
+    mapped.maps.set_opacity(0.25)
+    assert composite.GetForegroundOpacity() == pytest.approx(0.25)
+    mapped.maps.show_kind("risk")
+    assert mapped.maps.threshold() == style_of("risk").threshold
+    mapped.maps.set_threshold(1.0, 2.0)
+    for number in range(2):
+        mapped.maps.show_case(f"case{number}")
+        display = shown(scene, mapped, "risk").GetVolumeDisplayNode()
+        assert (display.GetLowerThreshold(), display.GetUpperThreshold()) == pytest.approx((1.0, 2.0))
+    assert composite.GetForegroundOpacity() == pytest.approx(0.25)
+    mapped.maps.show_kind("")
+    assert composite.GetForegroundVolumeID() is None
+    display = mapped.state.display
+    assert (display.case, display.opacity, display.thresholds) == ("case1", 0.25, {"risk": (1.0, 2.0)})
+
+
+def test_one_map_at_a_time_is_rendered_in_3d(mapped, scene):
+    def rendered():
+        displays = nodes_of(scene, "vtkMRMLVolumeRenderingDisplayNode")
+        return [d.GetDisplayableNode() for d in displays if d.GetVisibility()]
+
+    assert rendered() == []
+    mapped.maps.set_rendering(True)
+    assert rendered() == [shown(scene, mapped, "risk")]
+    mapped.maps.show_case("case1")
+    assert rendered() == [shown(scene, mapped, "risk")]
+    mapped.maps.set_rendering(False)
+    assert rendered() == []
+
+
+def test_a_click_on_a_case_jumps_to_its_worst_spot(mapped, scene, views):
+    composite, view = views
+    mapped.maps.jump_to_worst("case1")
+    assert view.GetSliceOffset() == pytest.approx(13.0)
+    assert composite.GetBackgroundVolumeID() == scene.GetFirstNodeByName("case1").GetID()
+
+
+def test_a_second_run_has_its_own_name_and_a_removed_one_takes_its_nodes(
+    mapped, scene, played, answer, finish
+):
+    first = [scene.GetNodeByID(node) for case in mapped.maps.shown.cases for node in case.maps.values()]
+    mapped.maps.compute()
+    finish(mapped, lambda: len(played.submitted) == 2)
+    answer(("risk",))
+    finish(mapped)
+    assert [run.name for run in mapped.maps.runs] == ["Transfer risk 1 (tiny)", "Transfer risk 2 (tiny)"]
+    mapped.maps.show_run("Transfer risk 1 (tiny)")
+    identities = [node.GetID() for node in first]
+    mapped.maps.remove_run("Transfer risk 1 (tiny)")
+    assert all(scene.GetNodeByID(identity) is None for identity in identities)
+    assert mapped.maps.display.run == "Transfer risk 2 (tiny)"
+    mapped.maps.remove_run("Transfer risk 2 (tiny)")
+    assert mapped.maps.can_show() == (False, "Compute risk maps first.")
+
+
+def test_maps_that_were_deleted_by_hand_are_missed(mapped, scene):
+    for case in mapped.maps.shown.cases:
+        for node in case.maps.values():
+            scene.RemoveNode(scene.GetNodeByID(node))
+    assert mapped.maps.can_show() == (False, "The maps of this run are not in the scene any more.")
+    mapped.maps.show_case("case1")  # and nothing breaks

@@ -1,0 +1,101 @@
+"""Section 4: adapt the source model to the cases."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import ctk
+from slicer.i18n import tr as _
+
+from TransferRiskLib.errors import TransferRiskError
+from TransferRiskLib.panels.adapt_options import OptionWidget, options
+from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, quietly, say, write
+
+
+class AdaptPanel(Panel):
+    """Settings and estimate before the start, curves while it runs, audit and model afterwards."""
+
+    changes: ClassVar[frozenset[str]] = frozenset({"adapt", "cases", "models"})
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        ui, adapting = self.ui, self.session.adapting
+        ui.outputFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        self._options = [OptionWidget(option, self._set_option) for option in options()]
+        for option in self._options:
+            ui.advancedGroupContent.layout().addRow(f"{option.option.text}:", option.widget)
+        on(ui.presetCombo, "activated(int)", self._set_preset)
+        on(ui.adaptedNameEdit, "textEdited(QString)", lambda t: self.attempt(lambda: adapting.set_name(t)))
+        on(ui.outputFolderEdit, "currentPathChanged(QString)", self._set_folder)
+        self.on_click("adaptButton", adapting.start)
+        self.on_click("resumeButton", adapting.resume)
+        self.on_click("curveButton", lambda: self.application.show_chart(adapting.show_curves()))
+        self.on_click("saveModelButton", self._save)
+        self.on_click("useModelButton", adapting.use_as_source)
+        self.on_click("openModelButton", self._open)
+
+    def refresh(self) -> None:
+        ui, adapting = self.ui, self.session.adapting
+        texts = [_preset_texts().get(preset, preset) for preset in adapting.presets]
+        choose_from(ui.presetCombo, texts, position(adapting.presets, adapting.preset))
+        write(ui.adaptedNameEdit, adapting.name)
+        with quietly(ui.outputFolderEdit):
+            ui.outputFolderEdit.setCurrentPath(str(adapting.output_folder))
+        for option in self._options:
+            option.show(adapting.settings)
+        estimate = adapting.estimate()
+        say(ui.estimateLabel, estimate.sentence if estimate else "")
+        say(ui.auditLabel, adapting.audit_sentence)
+        header, rows = adapting.audit_table()
+        fill(ui.auditTable, header, rows, stretch=0)
+        bundle = adapting.bundle
+        say(ui.bundleLabel, _("The adapted model lies in {folder}.").format(folder=bundle) if bundle else "")
+
+    def allow(self) -> None:
+        ui, adapting = self.ui, self.session.adapting
+        allow(ui.adaptButton, adapting.can_start(), _("Train on the cases whose use is “train”."))
+        allow(ui.resumeButton, adapting.can_resume(), _("Go on where the last adaptation stopped."))
+        nothing = (False, _("Nothing has been trained yet."))
+        tip = _("Loss and validation Dice as a chart; it grows while the training runs.")
+        allow(ui.curveButton, (True, "") if adapting.curves else nothing, tip)
+        saves = adapting.can_save_as()
+        allow(ui.saveModelButton, saves, _("Copy the adapted model to another folder."))
+        allow(ui.openModelButton, saves, _("Show the adapted model in the file manager."))
+        tip = _("Choose the adapted model in section 1.")
+        allow(ui.useModelButton, adapting.can_use_as_source(), tip)
+
+    def _set_preset(self, index: int) -> None:
+        self.attempt(lambda: self.session.adapting.set_preset(self.session.adapting.presets[index]))
+
+    def _set_option(self, field: str, value: Any) -> None:
+        def change() -> None:
+            try:
+                self.session.adapting.set_option(field, value)
+            except TransferRiskError:
+                self.stale = True  # a refused value goes back to what holds
+                raise
+
+        self.attempt(change)
+
+    def _set_folder(self, folder: str) -> None:
+        if folder and folder != str(self.session.adapting.output_folder):
+            self.attempt(lambda: self.session.adapting.set_output_folder(folder))
+
+    def _save(self) -> None:
+        folder = self.application.ask_folder(_("Save the adapted model in"))
+        if folder is not None:
+            self.session.adapting.save_as(folder)
+
+    def _open(self) -> None:
+        if self.session.adapting.bundle is not None:
+            self.application.open_folder(self.session.adapting.bundle)
+
+
+def _preset_texts() -> dict[str, str]:
+    return {
+        "recommended": _("recommended"),
+        "paper": _("paper: the published method"),
+        "plain": _("plain fine-tuning"),
+        "scratch": _("from scratch, without the source model"),
+    }

@@ -1,0 +1,106 @@
+"""Section 6: where the computations run, and how to put that right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import ctk
+from slicer.i18n import tr as _
+
+from TransferRiskLib.panels.application import Torch
+from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.widgets import Verdict, allow, choose_from, facts, on, position, quietly, say
+
+
+class EnvironmentPanel(Panel):
+    """Device, versions, installation, log and report."""
+
+    changes: ClassVar[frozenset[str]] = frozenset({"environment"})
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._planned = False
+        self._wheels: Path | None = None
+        ui, part = self.ui, self.session.environment
+        ui.wheelsEdit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.interpreterEdit.filters = ctk.ctkPathLineEdit.Files
+        on(ui.deviceCombo, "activated(int)", self._choose_device)
+        on(ui.interpreterEdit, "currentPathChanged(QString)", self._set_interpreter)
+        on(ui.wheelsEdit, "currentPathChanged(QString)", self._set_wheels)
+        self.on_click("probeButton", part.probe)
+        self.on_click("releaseButton", part.release)
+        self.on_click("copyReportButton", lambda: self.application.copy_text(part.bug_report()))
+        self.on_click("planInstallButton", lambda: self._plan(True))
+        self.on_click("cancelInstallButton", lambda: self._plan(False))
+        self.on_click("goAheadButton", self._install)
+        self.on_click("refreshLogButton", self._show_log)
+
+    def refresh(self) -> None:
+        ui, part = self.ui, self.session.environment
+        say(ui.environmentWarningLabel, " ".join(part.warnings()))
+        say(ui.environmentLabel, facts(part.summary()))
+        choices = part.device_choices()
+        texts = [_("automatic") if choice == "auto" else choice for choice in choices]
+        choose_from(ui.deviceCombo, texts, position(choices, part.device))
+        with quietly(ui.interpreterEdit):
+            ui.interpreterEdit.setCurrentPath(part.interpreter)
+        say(ui.installPlanLabel, self._plan_text() if self._planned else "")
+        for button in (ui.goAheadButton, ui.cancelInstallButton):
+            button.setVisible(self._planned)
+
+    def allow(self) -> None:
+        ui, part = self.ui, self.session.environment
+        allow(ui.probeButton, part.can_probe(), _("Ask for versions, devices and their memory."))
+        allow(
+            ui.releaseButton, part.can_release(), _("The idle process ends; the next job starts a new one.")
+        )
+        allow(ui.interpreterEdit, part.can_set_interpreter(), _("Empty for Slicer's own Python."))
+        allow(ui.planInstallButton, self._can_install(), _("First says what it will do."))
+        allow(ui.goAheadButton, self._can_install(), _("Change Slicer's Python as described."))
+
+    def _torch(self) -> Torch:
+        report = self.session.environment.report
+        if report is None:
+            return "keep" if self.application.has_package("torch") else "install"
+        if report.versions.get("torch") is None:
+            return "install"
+        cpu_only = bool(report.nvidia) and report.cuda is None
+        return "replace" if report.problem or cpu_only else "keep"
+
+    def _plan_text(self) -> str:
+        text = self.session.environment.installation_text(self._wheels)
+        if self._torch() == "replace":
+            text += "\n" + _("The installed PyTorch, which cannot be used well here, is removed first.")
+        return text
+
+    def _can_install(self) -> Verdict:
+        if self.session.environment.interpreter:
+            return False, _("The computations run in a Python of your own: install the packages there.")
+        return self.session.jobs.can_start()
+
+    def _choose_device(self, index: int) -> None:
+        part = self.session.environment
+        self.attempt(lambda: part.set_device(part.device_choices()[index]))
+
+    def _set_interpreter(self, path: str) -> None:
+        # Half a path while it is typed is no interpreter yet.
+        if not path or Path(path).is_file():
+            self.attempt(lambda: self.session.environment.set_interpreter(path))
+
+    def _set_wheels(self, folder: str) -> None:
+        self._wheels = Path(folder) if folder and Path(folder).is_dir() else None
+        self.stale = True
+
+    def _plan(self, planned: bool) -> None:
+        self._planned = planned
+        self.stale = True
+
+    def _install(self) -> None:
+        self._plan(False)
+        part = self.session.environment
+        self.application.install(part.pip_arguments(self._wheels), self._wheels, self._torch())
+        part.probe()
+
+    def _show_log(self) -> None:
+        self.ui.logText.setPlainText(self.session.environment.log_tail())

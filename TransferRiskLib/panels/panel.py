@@ -1,0 +1,58 @@
+"""What every panel of the window has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from TransferRiskLib.panels.widgets import on
+
+if TYPE_CHECKING:
+    from TransferRiskLib.panels.application import Application
+    from TransferRiskLib.session.session import Session
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a panel works with.
+
+    Attributes:
+        ui: The widgets of the window description by name.
+        session: What the window shows.
+        application: Slicer's application around the window.
+        attempt: Runs what a click asks for; an error of ours becomes a line in the window.
+    """
+
+    ui: Any
+    session: Session
+    application: Application
+    attempt: Callable[[Callable[[], object]], None]
+
+
+class Panel:
+    """One section of the window. It shows the session's state and passes clicks on, nothing else.
+
+    `changes` names the changes of the session (see `session.CHANGES`) after which it shows itself
+    anew; "state" always does. A panel that is `stale` is refreshed with the next tick of the window's
+    timer, never from within a signal of one of its widgets, which a refresh may replace.
+    """
+
+    changes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.ui = surroundings.ui
+        self.session = surroundings.session
+        self.application = surroundings.application
+        self.attempt = surroundings.attempt
+        self.stale = True
+
+    def refresh(self) -> None:
+        """Show the session's state."""
+
+    def allow(self) -> None:
+        """Enable what can work now."""
+
+    def on_click(self, button: str, action: Callable[[], object]) -> None:
+        """Have a click on a button do something."""
+        on(getattr(self.ui, button), "clicked()", lambda: self.attempt(action))

@@ -1,0 +1,146 @@
+"""Section 5: segment new scans, correct them, learn from them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import qt
+from slicer.i18n import tr as _
+
+from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.target_cases import VOLUMES
+from TransferRiskLib.panels.widgets import (
+    allow,
+    choose_from,
+    clear_form,
+    fill,
+    node_selector,
+    on,
+    position,
+    quietly,
+    show_node,
+)
+from TransferRiskLib.session.state import ScanRow
+
+
+class SegmentPanel(Panel):
+    """The list of scans with a tick each, and what became of them."""
+
+    changes: ClassVar[frozenset[str]] = frozenset({"segment", "cases", "models", "adapt"})
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._key = ""
+        self._channels: tuple[str, ...] | None = None
+        self._channel_selectors: dict[str, Any] = {}
+        ui, part = self.ui, self.session.segmenting
+        on(ui.segmentModelCombo, "activated(int)", self._choose_model)
+        on(ui.scanTable, "cellClicked(int,int)", self._select)
+        on(ui.scanTable, "itemChanged(QTableWidgetItem*)", self._tick)
+        on(
+            ui.uncertaintyCheck,
+            "clicked(bool)",
+            lambda v: self.attempt(lambda: part.set_options(uncertainty=v)),
+        )
+        on(
+            ui.probabilitiesCheck,
+            "clicked(bool)",
+            lambda v: self.attempt(lambda: part.set_options(probabilities=v)),
+        )
+        self.on_click("addScansFromSceneButton", part.add_from_scene)
+        self.on_click("addScanFolderButton", self._add_folder)
+        self.on_click("removeScanButton", lambda: part.remove(self._key))
+        self.on_click("segmentButton", part.segment)
+        self.on_click("showScanButton", lambda: part.show(self._key))
+        self.on_click("editScanButton", self._edit)
+        self.on_click("scanToCasesButton", lambda: part.add_to_cases(self._key))
+
+    def refresh(self) -> None:
+        ui, part = self.ui, self.session.segmenting
+        rows = part.rows
+        keys = [row.key for row in rows]
+        if self._key not in keys:
+            self._key = keys[0] if keys else ""
+        paths = self._paths()
+        names = [entry.name for entry in self.session.models.entries if entry.card is not None]
+        default = part.model.name if part.model and not part.options.model else ""
+        first = _("automatic: {name}").format(name=default) if default else _("automatic")
+        choose_from(ui.segmentModelCombo, [first, *names], position(paths, part.options.model) + 1)
+        texts = [(row.name, self._status(row)) for row in rows]
+        selected = position(keys, self._key)
+        fill(ui.scanTable, (_("Scan"), _("Status")), texts, selected=selected, stretch=1)
+        with quietly(ui.scanTable):
+            for number, row in enumerate(rows):
+                ui.scanTable.item(number, 0).setCheckState(qt.Qt.Checked if row.chosen else qt.Qt.Unchecked)
+        self._show_channels(next((row for row in rows if row.key == self._key), None))
+        ui.uncertaintyCheck.setChecked(part.options.uncertainty)
+        ui.probabilitiesCheck.setChecked(part.options.probabilities)
+
+    def allow(self) -> None:
+        ui, part = self.ui, self.session.segmenting
+        tip = _("Every scan in the scene that is neither in the list nor a target case.")
+        allow(ui.addScansFromSceneButton, part.can_add_from_scene(), tip)
+        allow(ui.addScanFolderButton, part.can_add_folder(), _("Read scans from a folder."))
+        allow(ui.segmentButton, part.can_segment(), _("Segment the ticked scans."))
+        nothing = (False, _("No scan is selected."))
+        chosen = bool(self._key)
+        allow(ui.removeScanButton, (True, "") if chosen else nothing, _("Its images stay in the scene."))
+        allow(ui.showScanButton, (True, "") if chosen else nothing, _("Show the scan in the slice views."))
+        edits = part.can_edit(self._key) if chosen else nothing
+        allow(ui.editScanButton, edits, _("Correct the segmentation in Segment Editor."))
+        adds = part.can_add_to_cases(self._key) if chosen else nothing
+        allow(ui.scanToCasesButton, adds, _("Learn from the corrected segmentation."))
+
+    def _status(self, row: ScanRow) -> str:
+        if row.error:
+            return _("Failed: {reason}").format(reason=row.error)
+        missing = self.session.segmenting.missing(row.key)
+        if missing:
+            return " ".join(missing)
+        result = self.application.node_name(row.segmentation)
+        return _("Segmented: {name}").format(name=result) if result else _("Ready.")
+
+    def _show_channels(self, row: ScanRow | None) -> None:
+        self.ui.scanDetailsGroup.setVisible(row is not None)
+        channels = self.session.segmenting.channels
+        if channels != self._channels:
+            self._channels = channels
+            form = self.ui.scanDetailsGroupContent.layout()
+            clear_form(form)
+            self._channel_selectors = {}
+            for channel in channels:
+                selector = node_selector(VOLUMES, _("choose a volume"), self._channel_setter(channel))
+                form.addRow(f"{channel}:", selector)
+                self._channel_selectors[channel] = selector
+        for channel, selector in self._channel_selectors.items():
+            show_node(selector, row.channels.get(channel) if row else None)
+
+    def _paths(self) -> list[str]:
+        return [str(entry.path) for entry in self.session.models.entries if entry.card is not None]
+
+    def _choose_model(self, index: int) -> None:
+        usable = [entry for entry in self.session.models.entries if entry.card is not None]
+        path = usable[index - 1].path if index > 0 else None
+        self.attempt(lambda: self.session.segmenting.set_model(path))
+
+    def _channel_setter(self, channel: str) -> Any:
+        part = self.session.segmenting
+        return lambda node: self.attempt(lambda: part.set_channel(self._key, channel, node))
+
+    def _select(self, row: int, _column: int) -> None:
+        self._key = self.session.segmenting.rows[row].key
+        self.stale = True
+
+    def _tick(self, item: Any) -> None:
+        if item.column() == 0:
+            key = self.session.segmenting.rows[item.row()].key
+            ticked = item.checkState() == qt.Qt.Checked
+            self.attempt(lambda: self.session.segmenting.set_chosen(key, ticked))
+
+    def _add_folder(self) -> None:
+        folder = self.application.ask_folder(_("Folder of scans"))
+        if folder is not None:
+            self.session.segmenting.add_folder(folder)
+
+    def _edit(self) -> None:
+        self.application.open_segment_editor(*self.session.segmenting.edit_target(self._key))

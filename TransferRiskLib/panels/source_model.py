@@ -1,0 +1,92 @@
+"""Section 1: which trained model to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import ctk
+from slicer.i18n import tr as _
+
+from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.widgets import allow, choose_from, facts, fill, on, position, quietly, say
+
+if TYPE_CHECKING:
+    from TransferRiskLib.session.source_models import ModelEntry
+
+
+class SourceModelPanel(Panel):
+    """The list of models, the chosen one's card at a glance, and the ranking on the user's cases."""
+
+    changes: ClassVar[frozenset[str]] = frozenset({"models"})
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        on(self.ui.modelCombo, "activated(int)", self._choose)
+        on(self.ui.modelFolderEdit, "currentPathChanged(QString)", self._set_folder)
+        on(self.ui.rankingTable, "cellClicked(int,int)", self._choose_ranked)
+        self.on_click("addModelFolderButton", self._add_folder)
+        self.on_click("addModelFileButton", self._add_file)
+        self.on_click("forgetModelButton", self._forget)
+        self.on_click("rankButton", self.session.models.rank)
+
+    def refresh(self) -> None:
+        models = self.session.models
+        entries, chosen = models.entries, models.chosen
+        texts = [_("Choose a model…"), *(self._text(entry) for entry in entries)]
+        paths = [entry.path for entry in entries]
+        choose_from(self.ui.modelCombo, texts, position(paths, chosen.path) + 1 if chosen else 0)
+        say(self.ui.modelProblemLabel, chosen.problem if chosen else "")
+        say(self.ui.cardLabel, facts(models.card_summary()) if models.card else "")
+        with quietly(self.ui.modelFolderEdit):
+            self.ui.modelFolderEdit.setCurrentPath(models.folder)
+        header, rows = models.ranking()
+        ranked = position(models.ranked_paths(), chosen.path) if chosen else -1
+        fill(self.ui.rankingTable, header, rows, selected=ranked, stretch=0)
+
+    def allow(self) -> None:
+        models = self.session.models
+        allow(self.ui.rankButton, models.can_rank(), _("Score every model on the labelled target cases."))
+        nothing = (False, _("No model is chosen."))
+        verdict = models.can_forget(models.chosen.path) if models.chosen else nothing
+        allow(self.ui.forgetModelButton, verdict, _("No file is deleted."))
+
+    def _text(self, entry: ModelEntry) -> str:
+        if entry.problem:
+            return _("{name} (cannot be used)").format(name=entry.name)
+        if entry.origin == "demonstration":
+            return _("{name} (demonstration)").format(name=entry.name)
+        if entry.origin == "adapted":
+            return _("{name} (adapted here)").format(name=entry.name)
+        return entry.name
+
+    def _choose(self, index: int) -> None:
+        entries = self.session.models.entries
+        path = entries[index - 1].path if index > 0 else None
+        self.attempt(lambda: self.session.models.choose(path))
+
+    def _choose_ranked(self, row: int, _column: int) -> None:
+        path = self.session.models.ranked_paths()[row]
+        self.attempt(lambda: self.session.models.choose(path))
+
+    def _set_folder(self, folder: str) -> None:
+        # Half a path while it is typed is no folder yet.
+        if not folder or Path(folder).is_dir():
+            self.attempt(lambda: self.session.models.set_folder(folder))
+
+    def _add_folder(self) -> None:
+        self._add(self.application.ask_folder(_("Folder of the model")))
+
+    def _add_file(self) -> None:
+        filters = _("Models") + " (*.ts *.pt *.zip)"
+        self._add(self.application.ask_file(_("File of the model"), filters))
+
+    def _add(self, path: Path | None) -> None:
+        if path is not None:
+            self.session.models.add(path)
+
+    def _forget(self) -> None:
+        chosen = self.session.models.chosen
+        if chosen is not None:
+            self.session.models.forget(chosen.path)

@@ -1,0 +1,193 @@
+"""Section 2: the labelled cases, and which scan to annotate next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import qt
+from slicer.i18n import tr as _
+
+from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.widgets import (
+    allow,
+    choose_from,
+    clear_form,
+    fill,
+    fit,
+    node_selector,
+    on,
+    position,
+    say,
+    show_node,
+    write,
+)
+from TransferRiskLib.session.state import CaseRow, RegionKind, Role
+
+VOLUMES = ("vtkMRMLScalarVolumeNode",)
+SEGMENTATIONS = ("vtkMRMLSegmentationNode",)
+ROIS = ("vtkMRMLMarkupsROINode",)
+REGIONS: tuple[RegionKind, ...] = ("everything", "slices", "roi")
+ROLES: tuple[Role, ...] = ("train", "held-out")
+
+
+class TargetCasesPanel(Panel):
+    """The table of cases; below it everything about the selected one."""
+
+    changes: ClassVar[frozenset[str]] = frozenset({"cases", "models"})
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._key = ""
+        self._channels: tuple[str, ...] | None = None
+        self._channel_selectors: dict[str, Any] = {}
+        ui = self.ui
+        self._segmentation = node_selector(SEGMENTATIONS, _("none"), self._set_segmentation)
+        ui.caseSegmentationPlace.layout().addWidget(self._segmentation)
+        self._roi = node_selector(ROIS, _("choose an ROI"), lambda node: self._set_region("roi", node))
+        ui.caseRoiPlace.layout().addWidget(self._roi)
+        # Sentences in the table wrap: with another width its rows have another height.
+        on(ui.caseTable.horizontalHeader(), "sectionResized(int,int,int)", self._fit)
+        on(ui.caseTable, "cellClicked(int,int)", self._select)
+        on(ui.caseNameEdit, "textEdited(QString)", self._rename)
+        on(ui.caseRegionCombo, "activated(int)", lambda n: self._set_region(REGIONS[n], self._row_roi()))
+        on(ui.caseRoleCombo, "activated(int)", self._set_role)
+        cases = self.session.cases
+        self.on_click("addCasesFromSceneButton", lambda: self._go_to_last(cases.add_from_scene()))
+        self.on_click("addCaseButton", lambda: self._go_to_last([cases.add()]))
+        self.on_click("addCaseFolderButton", self._add_folder)
+        self.on_click("removeCaseButton", lambda: cases.remove(self._key))
+        self.on_click("annotateButton", self._annotate)
+        self.on_click("suggestButton", cases.suggest_next)
+        self.on_click("goToSuggestionButton", self._go_to_suggestion)
+
+    def refresh(self) -> None:
+        rows = self.session.cases.rows
+        keys = [row.key for row in rows]
+        if self._key not in keys:
+            self._key = keys[0] if keys else ""
+        header = (_("Case"), _("Status"), _("Use"))
+        texts = [(row.name, self._status(row), _role_texts()[row.role]) for row in rows]
+        tips = [self._contents(row) for row in rows]
+        fill(self.ui.caseTable, header, texts, selected=position(keys, self._key), stretch=1, tips=tips)
+        hint = _("Load scans into Slicer and add them from the scene, or add a folder of cases.")
+        say(self.ui.caseHintLabel, "" if rows else hint)
+        self.ui.caseDetailsGroup.setVisible(bool(self._key))
+        if self._key:
+            self._show_details(self.session.state.case(self._key))
+        suggestions = self.session.cases.suggestions
+        say(self.ui.suggestionLabel, suggestions[0].sentence if suggestions else "")
+        self.ui.goToSuggestionButton.setVisible(bool(suggestions))
+
+    def allow(self) -> None:
+        cases, ui = self.session.cases, self.ui
+        tip = _("A case for every scan in the scene that is not in the table.")
+        allow(ui.addCasesFromSceneButton, cases.can_add_from_scene(), tip)
+        allow(ui.addCaseFolderButton, cases.can_add_folder(), _("Read images and labels from a folder."))
+        nothing = (False, _("No case is selected."))
+        allow(ui.removeCaseButton, (True, "") if self._key else nothing, _("Its images stay in the scene."))
+        tip = _("Draw on this case with the model's labels.")
+        allow(ui.annotateButton, cases.can_annotate(self._key) if self._key else nothing, tip)
+        tip = _("Find the scan whose annotation would teach most, and where in it.")
+        allow(ui.suggestButton, cases.can_suggest_next(), tip)
+
+    def _status(self, row: CaseRow) -> str:
+        cases = self.session.cases
+        remarks = [*cases.missing(row.key), *cases.remarks(row.key)]
+        return " ".join(remarks) or _("Complete.")
+
+    def _contents(self, row: CaseRow) -> str:
+        name = self.application.node_name
+        lines = [(channel, row.channels.get(channel)) for channel in self.session.cases.channels]
+        lines.append((_("Segmentation"), row.segmentation))
+        return "\n".join(f"{head}: {name(node) or '–'}" for head, node in lines)
+
+    def _show_details(self, row: CaseRow) -> None:
+        ui = self.ui
+        write(ui.caseNameEdit, row.name)
+        self._show_channels(row)
+        show_node(self._segmentation, row.segmentation)
+        texts = (_("Everything"), _("Slices with annotation"), _("Inside an ROI"))
+        choose_from(ui.caseRegionCombo, texts, REGIONS.index(row.region))
+        show_node(self._roi, row.roi)
+        for widget in (ui.caseRoiPlace, ui.caseRoiCaption):
+            widget.setVisible(row.region == "roi")
+        choose_from(ui.caseRoleCombo, [_role_texts()[role] for role in ROLES], ROLES.index(row.role))
+        self._show_segments(row)
+
+    def _show_channels(self, row: CaseRow) -> None:
+        channels = self.session.cases.channels
+        if channels != self._channels:
+            self._channels = channels
+            form = self.ui.caseChannelsPlace.layout()
+            clear_form(form)
+            self._channel_selectors = {}
+            for channel in channels:
+                selector = node_selector(VOLUMES, _("choose a volume"), self._channel_setter(channel))
+                form.addRow(f"{channel}:", selector)
+                self._channel_selectors[channel] = selector
+        for channel, selector in self._channel_selectors.items():
+            show_node(selector, row.channels.get(channel))
+
+    def _show_segments(self, row: CaseRow) -> None:
+        cases = self.session.cases
+        segments, labels = cases.segments(row.key), cases.label_of
+        choices = [*cases.label_choices(), None]
+        texts = [_("unlabelled") if label is None else label for label in choices]
+        fill(self.ui.segmentLabelTable, (_("Segment"), _("is the label")), [(s, "") for s in segments])
+        for number, segment in enumerate(segments):
+            combo = qt.QComboBox()
+            choose_from(combo, texts, position(choices, labels(row.key, segment)))
+            on(combo, "activated(int)", self._label_setter(row.key, segment, choices))
+            self.ui.segmentLabelTable.setCellWidget(number, 1, combo)
+        fit(self.ui.segmentLabelTable, len(segments))
+
+    def _channel_setter(self, channel: str) -> Any:
+        return lambda node: self.attempt(lambda: self.session.cases.set_channel(self._key, channel, node))
+
+    def _label_setter(self, key: str, segment: str, choices: list[str | None]) -> Any:
+        return lambda n: self.attempt(lambda: self.session.cases.set_label(key, segment, choices[n]))
+
+    def _fit(self, *_section: int) -> None:
+        fit(self.ui.caseTable, len(self.session.cases.rows))
+
+    def _select(self, row: int, _column: int) -> None:
+        self._key = self.session.cases.rows[row].key
+        self.stale = True
+
+    def _go_to_last(self, keys: list[str]) -> None:
+        if keys:
+            self._key = keys[-1]
+            self.stale = True
+
+    def _rename(self, name: str) -> None:
+        if name.strip():
+            self.attempt(lambda: self.session.cases.rename(self._key, name))
+
+    def _row_roi(self) -> str | None:
+        return self.session.state.case(self._key).roi
+
+    def _set_segmentation(self, node: str | None) -> None:
+        self.attempt(lambda: self.session.cases.set_segmentation(self._key, node))
+
+    def _set_region(self, region: RegionKind, roi: str | None) -> None:
+        self.attempt(lambda: self.session.cases.set_region(self._key, region, roi))
+
+    def _set_role(self, index: int) -> None:
+        self.attempt(lambda: self.session.cases.set_role(self._key, ROLES[index]))
+
+    def _add_folder(self) -> None:
+        folder = self.application.ask_folder(_("Folder of cases"))
+        if folder is not None:
+            self.session.cases.add_folder(folder)
+
+    def _annotate(self) -> None:
+        self.application.open_segment_editor(*self.session.cases.prepare_annotation(self._key))
+
+    def _go_to_suggestion(self) -> None:
+        self._key = self.session.cases.suggestions[0].key
+        self.stale = True
+        self.session.cases.jump_to_suggestion(self._key)
+
+
+def _role_texts() -> dict[Role, str]:
+    return {"train": _("train"), "held-out": _("held out")}

@@ -1,0 +1,243 @@
+"""Where the work is done: interpreter, libraries, devices, log, report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import TransferRiskLib
+from TransferRiskLib.jobs.interpreters import find_interpreter
+from TransferRiskLib.session.desk import Desk, Verdict, demand, no
+from TransferRiskLib.session.job_plans import Plan
+from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.privacy import Scrubber
+from TransferRiskLib.tasks.requests import ProbeRequest
+from TransferRiskLib.tasks.results import ProbeResult
+
+TORCH = "torch>=2.6"
+REQUIREMENTS = ("numpy>=1.26", "SimpleITK>=2.3", "monai>=1.4", "scipy>=1.11", "matplotlib>=3.8")
+"""What the worker needs besides torch."""
+
+
+class Environment:
+    """`session.environment`.
+
+    Args:
+        desk: Scene, settings, state.
+        jobs: Asks the worker.
+    """
+
+    def __init__(self, desk: Desk, jobs: Jobs) -> None:
+        self._desk, self._jobs = desk, jobs
+        self._report: ProbeResult | None = None
+
+    # -- what there is --------------------------------------------------------------------------
+
+    @property
+    def report(self) -> ProbeResult | None:
+        """Versions, devices and memory as the worker reported them; None before `probe`."""
+        return self._report
+
+    def can_probe(self) -> Verdict:
+        """Whether the worker can be asked now."""
+        return self._jobs.can_start()
+
+    def probe(self) -> None:
+        """Start the job that asks the worker for versions and devices."""
+        demand(self.can_probe())
+        self._jobs.start(_Probe(self._keep))
+
+    def summary(self) -> tuple[tuple[str, str], ...]:
+        """(heading, text) rows: interpreter, Python, torch, monai, a row a device."""
+        report = self._report
+        if report is None:
+            return (("Interpreter", self.interpreter or "found automatically"),)
+        rows = [("Interpreter", report.interpreter)]
+        rows += [(name, version or "not installed") for name, version in report.versions.items()]
+        if report.versions.get("torch"):
+            rows.append(("CUDA", report.cuda or "not in this build of PyTorch"))
+        for device in report.devices:
+            memory = ""
+            if device.total_bytes is not None:
+                free = f", {device.free_bytes / 1e9:.1f} GB free" if device.free_bytes is not None else ""
+                memory = f" ({device.total_bytes / 1e9:.1f} GB{free})"
+            rows.append((device.device, f"{device.name}{memory}"))
+        return tuple(rows)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What should be repaired, in sentences: torch missing, CPU-only torch beside an NVIDIA card."""
+        report = self._report
+        if report is None:
+            return ()
+        found = []
+        absent = [name for name, version in report.versions.items() if version is None]
+        if absent:
+            found.append(f"Not installed: {', '.join(absent)}. Use Install / repair.")
+        elif report.problem:
+            found.append(f"PyTorch cannot be used ({report.problem}). Use Install / repair.")
+        if report.nvidia and not report.problem:
+            if report.cuda is None:
+                found.append(
+                    f"This computer has an NVIDIA card ({report.nvidia[0]}), but the installed PyTorch is "
+                    "a CPU-only build: everything will be many times slower. Use Install / repair."
+                )
+            elif not any(device.device.startswith("cuda") for device in report.devices):
+                found.append(
+                    f"PyTorch was built for CUDA {report.cuda} but finds no usable card beside the driver's "
+                    f"{report.nvidia[0]}: update the NVIDIA driver, or install a matching PyTorch."
+                )
+        return tuple(found)
+
+    # -- choices --------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> str:
+        """The chosen device, `auto` by default."""
+        return self._desk.settings.get("Device") or "auto"
+
+    def device_choices(self) -> tuple[str, ...]:
+        """`auto`, `cpu` and what the worker reported."""
+        reported = tuple(device.device for device in self._report.devices) if self._report is not None else ()
+        return tuple(dict.fromkeys(("auto", *reported, "cpu", self.device)))
+
+    def set_device(self, device: str) -> None:
+        """Choose the device."""
+        self._desk.settings.set("Device", device)
+        self._desk.tell("environment")
+
+    def device_kind(self) -> str:
+        """`cuda`, `mps` or `cpu`: what `auto` will take, as far as the worker told, else the CPU."""
+        device = self.device
+        if device == "auto":
+            known = self._report.devices if self._report is not None else ()
+            device = known[0].device if known else "cpu"
+        return device.split(":")[0]
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter that the user set; empty for the default."""
+        return self._desk.settings.get("Interpreter")
+
+    def can_set_interpreter(self) -> Verdict:
+        """Whether no job runs."""
+        return self._jobs.can_start()
+
+    def set_interpreter(self, path: str) -> None:
+        """Use another Python for the worker; the running worker ends.
+
+        Raises SettingsError, and changes nothing, when there is no such interpreter."""
+        demand(self.can_set_interpreter())
+        if path:
+            find_interpreter(path)
+        self._desk.settings.set("Interpreter", path)
+        self._jobs.disconnect()
+        self._report = None
+        self._desk.tell("environment")
+
+    def can_release(self) -> Verdict:
+        """Whether a worker is there that could give memory back."""
+        worker = self._jobs.worker
+        if worker is None or not worker.running:
+            return no("No worker is running: nothing holds memory.")
+        return self._jobs.can_start()
+
+    def release(self) -> None:
+        """Give GPU memory back: the idle worker ends, the next job starts a new one."""
+        demand(self.can_release())
+        worker = self._jobs.worker
+        assert worker is not None
+        worker.release()
+        self._desk.tell("environment")
+
+    # -- installation ---------------------------------------------------------------------------
+
+    def pip_arguments(self, wheels: Path | None = None) -> list[str]:
+        """Arguments after `pip install` for what is not torch; with `wheels`, torch comes from there too."""
+        if wheels is None:
+            return list(REQUIREMENTS)
+        return ["--no-index", "--find-links", str(wheels), TORCH, *REQUIREMENTS]
+
+    def installation_text(self, wheels: Path | None = None) -> str:
+        """What an installation will do, in words and commands, before it does it.
+
+        Args:
+            wheels: Folder of wheels for a computer without network.
+        """
+        place = self.interpreter or "Slicer's own Python"
+        if wheels is not None:
+            found = sorted(path.name for path in Path(wheels).glob("*.whl"))
+            lines = [
+                f"Packages are installed into {place} from {wheels} ({len(found)} wheels); nothing is "
+                "downloaded. PyTorch comes from there as well."
+            ]
+            if not any(name.startswith("torch-") for name in found):
+                lines.append("The folder holds no wheel of torch: an installed one is kept, or it fails.")
+        else:
+            lines = [
+                f"Packages are downloaded and installed into {place}. PyTorch is installed by the PyTorch "
+                "extension, which chooses the build for this computer's graphics card; an installed PyTorch "
+                "that works is kept."
+            ]
+        lines += ["", "pip install " + " ".join(self.pip_arguments(wheels))]
+        return "\n".join(lines)
+
+    # -- log and report -------------------------------------------------------------------------
+
+    def log_tail(self, lines: int = 200) -> str:
+        """The end of the worker's log."""
+        worker = self._jobs.worker
+        return worker.log_tail(lines) if worker is not None else ""
+
+    def bug_report(self) -> str:
+        """Versions, device, outcome and log without names of cases and without paths of the user."""
+        lines = [
+            f"TransferRisk {TransferRiskLib.__version__}",
+            f"System: {platform.platform()}",
+            f"Python of the application: {platform.python_version()}",
+            f"Device setting: {self.device}",
+        ]
+        lines += [f"{heading}: {text}" for heading, text in self.summary()]
+        lines += [f"Warning: {warning}" for warning in self.warnings()]
+        state = self._desk.state
+        lines += [
+            f"Cases: {len(state.cases)}, runs of maps: {len(state.runs)}, scans: {len(state.scans)}",
+            f"Adaptation: {state.adapted.status}, preset {state.adapt.preset}, "
+            f"changed settings: {dict(state.adapt.overrides)}",
+        ]
+        outcome = self._jobs.outcome
+        if outcome is not None:
+            lines += [f"Last job: {outcome.task}, {outcome.kind}", outcome.message, outcome.hint]
+            lines += ["", "Details:", outcome.details] if outcome.details else []
+        lines += ["", "Messages:", *self._jobs.messages, "", "Log:", self.log_tail()]
+        return Scrubber(self._names()).scrub("\n".join(lines)).strip() + "\n"
+
+    def _names(self) -> set[str]:
+        """What could identify a patient: names of rows and of nodes that hold images or drawings."""
+        state, scene = self._desk.state, self._desk.scene
+        names = {row.name for row in state.cases} | {row.name for row in state.scans}
+        names |= {mapped.case for run in state.runs for mapped in run.cases}
+        for kind in ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode"):
+            for number in range(scene.GetNumberOfNodesByClass(kind)):
+                names.add(scene.GetNthNodeByClass(number, kind).GetName())
+        return {name for name in names if name}
+
+    def _keep(self, report: ProbeResult) -> None:
+        self._report = report
+        self._desk.tell("environment")
+
+
+class _Probe(Plan):
+    task, title, worker_task, result_type = "probe", "Asking the worker", "probe", ProbeResult
+
+    def __init__(self, keep: Any) -> None:
+        self._keep = keep
+
+    def prepare(self) -> Generator[str, None, ProbeRequest]:
+        return ProbeRequest()
+        yield ""
+
+    def apply(self, result: Any) -> Iterator[str]:
+        self._keep(result)
+        yield "Environment"

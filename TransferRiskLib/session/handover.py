@@ -1,0 +1,152 @@
+"""Nodes of rows into files for the worker, a file a step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
+
+import numpy as np
+
+from TransferRiskLib.cases.case import Annotation, Case, ChannelFile
+from TransferRiskLib.cases.labels import BACKGROUND, UNLABELLED, Label, LabelScheme
+from TransferRiskLib.errors import CaseError, LabelError
+from TransferRiskLib.jobs.exchange import ImageFolder
+from TransferRiskLib.mrml import annotation
+from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
+from TransferRiskLib.mrml.segmentations import indices_from_segmentation
+from TransferRiskLib.session.background import in_background
+from TransferRiskLib.session.desk import Desk, Node
+from TransferRiskLib.session.state import CaseRow, ScanRow
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.volume import Volume
+
+_LEFT_OUT = "(unlabelled)"
+
+
+class Handover:
+    """Writes volumes and segmentations of rows into a folder.
+
+    Args:
+        desk: Scene and state.
+        folder: Where the files go.
+
+    Attributes:
+        names: Path of a file to what it is, in words, for messages of the worker that name files.
+    """
+
+    def __init__(self, desk: Desk, folder: ImageFolder) -> None:
+        self._desk = desk
+        self._folder = folder
+        self.names: dict[str, str] = {}
+
+    def cases(
+        self,
+        rows: Iterable[CaseRow | ScanRow],
+        channels: Sequence[str],
+        scheme: LabelScheme | None = None,
+    ) -> Generator[str, None, tuple[Case, ...]]:
+        """Write rows; yields what was written after each file and returns the cases.
+
+        Args:
+            rows: Case rows, or scans.
+            channels: Channels to write; the first is the case's grid.
+            scheme: Meaning of the labels; None leaves them out.
+
+        Raises:
+            CaseError: a node is gone. GeometryError: a transform. LabelError: nothing is annotated.
+        """
+        made = []
+        for row in rows:
+            images = {}
+            for channel in channels:
+                node = self._desk.node(row.channels.get(channel))
+                if node is None:
+                    raise CaseError(f"The case {row.name!r} has no volume for {channel!r} any more.")
+                image = volume_from_node(node)
+                path = yield from in_background(partial(self._folder.write_image, image))
+                self.names[str(path)] = f"{node.GetName()} ({channel} of {row.name})"
+                images[channel] = ChannelFile(path)
+                yield f"{row.name}: {channel}"
+            labels = None
+            if scheme is not None and isinstance(row, CaseRow) and row.segmentation:
+                grid = geometry_of(self._desk.node(row.channels[channels[0]]))
+                indices = label_indices(self._desk, row, grid, scheme)
+                labels = yield from in_background(partial(self._folder.write_labels, Volume(indices, grid)))
+                self.names[str(labels)] = f"The annotation of {row.name}"
+                yield f"{row.name}: annotation"
+            marks = Annotation(unlabelled_value=UNLABELLED if labels is not None else None)
+            made.append(Case(row.name, images, labels, marks))
+        return tuple(made)
+
+    def in_words(self, text: str) -> str:
+        """A message of the worker with the names of nodes in place of file names."""
+        for path, name in self.names.items():
+            text = text.replace(path, name)
+        return text
+
+
+def label_indices(desk: Desk, row: CaseRow, grid: Geometry, scheme: LabelScheme) -> np.ndarray:
+    """Class indices of a row's annotation, int16 (k, j, i), `UNLABELLED` outside of its region.
+
+    Raises:
+        LabelError: nothing is annotated. CaseError: a node is gone. GeometryError: a transform.
+    """
+    node = desk.node(row.segmentation)
+    if node is None:
+        raise CaseError(f"The case {row.name!r} has no segmentation any more.")
+    left_out = len(scheme)
+    extended = LabelScheme((*scheme.labels, Label(_LEFT_OUT, left_out)))
+    names = {
+        label.name: _LEFT_OUT if (target := row.labels.get(label.name, label.name)) is None else target
+        for label in annotation.segments_of(node)
+    }
+    indices = indices_from_segmentation(node, grid, extended, names)
+    indices[indices == left_out] = UNLABELLED
+    if row.region == "slices":
+        axis, drawn = annotation.annotated_slices(indices)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        indices = np.where(drawn.reshape(shape), indices, np.int16(UNLABELLED))
+    elif row.region == "roi":
+        indices = np.where(_roi_of(desk, row, grid), indices, np.int16(UNLABELLED))
+    if not (indices > 0).any():
+        raise LabelError(
+            f"The annotation of {row.name!r} holds no label.",
+            hint="Draw some, or check which segments are labels and the annotated region.",
+        )
+    return indices
+
+
+def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | None) -> LabelScheme | None:
+    """The labels that the rows' segments stand for, valued by position; None when there are none.
+
+    Args:
+        desk: Scene and state.
+        rows: The rows.
+        preferred: The model's labels: they come first, and lend name and colour.
+    """
+    found: dict[str, Label] = {}
+    for row in rows:
+        node: Node = desk.node(row.segmentation)
+        for segment in annotation.segments_of(node) if node is not None else ():
+            label = row.labels.get(segment.name, segment.name)
+            if label is not None and label.casefold() != BACKGROUND:
+                found.setdefault(label.casefold(), Label(label, 0, segment.colour, segment.terminology))
+    if not found:
+        return None
+    ordered = []
+    for known in preferred.foreground if preferred is not None else ():
+        own = found.pop(known.name.casefold(), None)
+        if own is not None:
+            ordered.append(Label(known.name, 0, known.colour, known.terminology or own.terminology))
+    ordered += found.values()
+    background = Label(BACKGROUND, 0, (0.0, 0.0, 0.0))
+    labels = [Label(o.name, n, o.colour, o.terminology) for n, o in enumerate(ordered, start=1)]
+    return LabelScheme((background, *labels))
+
+
+def _roi_of(desk: Desk, row: CaseRow, grid: Geometry) -> np.ndarray:
+    roi = desk.node(row.roi)
+    if roi is None:
+        raise CaseError(f"The ROI of the case {row.name!r} is gone.", hint="Choose another region.")
+    return annotation.inside_roi(roi, grid)

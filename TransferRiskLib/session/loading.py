@@ -1,0 +1,118 @@
+"""Folders of cases into the scene, a volume a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from TransferRiskLib.cases.case import Annotation, Case, Cohort
+from TransferRiskLib.cases.cohorts import read_cohort
+from TransferRiskLib.cases.labels import UNLABELLED, Label, LabelScheme
+from TransferRiskLib.cases.load import load_labels
+from TransferRiskLib.errors import TransferRiskError
+from TransferRiskLib.mrml import overlay
+from TransferRiskLib.mrml.nodes import add_volume, folder, geometry_of, put_in_folder, remove_empty_folder
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session.background import in_background
+from TransferRiskLib.session.desk import Desk, Node
+from TransferRiskLib.session.job_plans import Plan
+from TransferRiskLib.session.state import CaseRow
+from TransferRiskLib.volumes.io import read_volume
+
+UNANNOTATED = "not annotated"
+"""Name of the segment for voxels that a file marks as unlabelled."""
+
+
+class LoadCases(Plan):
+    """Loads a cohort's volumes and labels.
+
+    Args:
+        desk: Scene and state.
+        path: Folder or list.
+        channels: The model's channels; empty takes the files' own.
+        insert: Takes the rows of what was loaded.
+        labels: Whether labels are loaded too.
+
+    Raises:
+        TransferRiskError: the folder holds no cases.
+    """
+
+    task, title, patient_apply = "load", "Loading cases", True
+
+    def __init__(
+        self,
+        desk: Desk,
+        path: Path,
+        channels: Sequence[str],
+        insert: Callable[[list[CaseRow]], Any],
+        labels: bool = True,
+    ) -> None:
+        self._desk, self._channels, self._insert, self._labels = desk, tuple(channels), insert, labels
+        self._cohort = _read(path, self._channels)
+        self._shelf = self._cohort.name or path.stem
+
+    def apply(self, result: Any) -> Iterator[str]:
+        rows = []
+        for case in self._cohort.cases:
+            channels: dict[str, str] = {}
+            first: Node = None
+            for channel, file in self._wanted(case).items():
+                name = case.name if len(case.images) == 1 else f"{case.name}_{channel}"
+                volume = yield from in_background(partial(read_volume, file.path, file.component))
+                node = add_volume(self._desk.scene, volume, name)
+                overlay.show_scan(node)
+                self._shelve(node)
+                first = first if first is not None else node
+                channels[channel] = node.GetID()
+                yield node.GetName()
+            segmentation = None
+            labels: dict[str, str | None] = {}
+            if self._labels and case.labels is not None and first is not None:
+                segmentation, labels = yield from self._load_labels(case, first)
+                yield f"{case.name}: labels"
+            rows.append(CaseRow("", case.name, channels, segmentation, labels))
+        overlay.show_in_slices(self._desk.scene, first)
+        self._insert(rows)
+
+    def undo(self) -> None:
+        remove_empty_folder(self._desk.scene, self._shelf)
+
+    def _wanted(self, case: Case) -> dict[str, Any]:
+        """The model's channels; the only image of a case goes to a model's only channel."""
+        there = {name.casefold(): file for name, file in case.images.items()}
+        if not self._channels:
+            return dict(case.images)
+        if len(self._channels) == 1 and len(case.images) == 1:
+            return {self._channels[0]: next(iter(case.images.values()))}
+        return {c: there[c.casefold()] for c in self._channels if c.casefold() in there} or dict(case.images)
+
+    def _load_labels(self, case: Case, scan: Node) -> Generator[str, None, tuple[str, dict[str, str | None]]]:
+        geometry = geometry_of(scan)
+        indices, scheme = yield from in_background(
+            partial(load_labels, case, geometry, self._cohort.scheme, require_foreground=False)
+        )
+        names: dict[str, str | None] = {}
+        if case.annotation != Annotation() and (indices == UNLABELLED).any():
+            # What is not annotated becomes a segment of its own, so that the user sees it.
+            extra = max(label.value for label in scheme.labels) + 1
+            scheme = LabelScheme((*scheme.labels, Label(UNANNOTATED, extra)))
+            indices[indices == UNLABELLED] = len(scheme) - 1
+            names[UNANNOTATED] = None
+        node = add_segmentation(self._desk.scene, indices, geometry, scheme, f"{case.name}_label", scan)
+        overlay.show_outlines(node)
+        self._shelve(node)
+        return node.GetID(), names
+
+    def _shelve(self, node: Node) -> None:
+        put_in_folder(node, folder(self._desk.scene, self._shelf))
+
+
+def _read(path: Path, channels: tuple[str, ...]) -> Cohort:
+    if not channels:
+        return read_cohort(path)
+    try:
+        return read_cohort(path, channels=channels)
+    except TransferRiskError:  # files may name channels that are not the model's
+        return read_cohort(path)

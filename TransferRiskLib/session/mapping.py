@@ -1,0 +1,124 @@
+"""The job that computes risk maps and brings them into the scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from TransferRiskLib.cases.case import Annotation, Case, Cohort
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.cases.load import load_labels
+from TransferRiskLib.errors import CaseError
+from TransferRiskLib.mrml import heat
+from TransferRiskLib.mrml.nodes import folder, geometry_of, put_in_folder, remove_empty_folder
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session.background import in_background
+from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.exchange_plan import ExchangePlan
+from TransferRiskLib.session.guessing import mark_result
+from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
+from TransferRiskLib.tasks.requests import CohortInput, MapRequest
+from TransferRiskLib.tasks.results import MapResult
+from TransferRiskLib.volumes.io import read_volume
+
+
+class ComputeMaps(ExchangePlan):
+    """Maps rows with the chosen model.
+
+    Args:
+        desk: Scene, settings, state.
+        rows: Complete rows; those without a segmentation get their expected risk only.
+        channels: The model's channels.
+        scheme: The target labels.
+        name: Of the run.
+        shown: Called when the maps are in the scene.
+    """
+
+    task, title, worker_task, result_type = "map", "Computing risk maps", "map", MapResult
+
+    def __init__(
+        self,
+        desk: Desk,
+        rows: Sequence[CaseRow],
+        channels: Sequence[str],
+        scheme: LabelScheme | None,
+        name: str,
+        shown: Callable[[], None],
+    ) -> None:
+        super().__init__(desk)
+        self._rows, self._channels, self._scheme, self._name = rows, channels, scheme, name
+        self._shown = shown
+        self._model = desk.state.model
+        self._cases: dict[str, Case] = {}
+        # Rows may change while the job runs; the result belongs to the scans that were handed over.
+        self._scans = {row.name: row.channels[channels[0]] for row in rows}
+
+    def prepare(self) -> Generator[str, None, MapRequest]:
+        cases = yield from self.handover.cases(self._rows, self._channels, self._scheme)
+        self._cases = {case.name: case for case in cases}
+        return MapRequest(
+            self.desk.state.model_path(),
+            CohortInput(Cohort(cases, self._scheme)),
+            self.folder.folder(),
+            prediction=prediction_settings(self.desk.settings),
+        )
+
+    def apply(self, result: Any) -> Iterator[str]:
+        summary = json.loads(result.summary.with_suffix(".json").read_text(encoding="utf-8"))
+        statistics = json.loads(result.statistics.read_text(encoding="utf-8"))
+        made = []
+        for maps in result.cases:
+            mapped = MappedCase(maps.case, self._scans[maps.case], worst_lps=maps.worst_lps)
+            for kind, path in maps.maps.items():
+                mapped = yield from self._show(mapped, kind, path)
+                yield f"{maps.case}: {kind}"
+            made.append(mapped)
+        run = MapRun(
+            self._name, self._model, tuple(made), result.risk, summary["histogram"], statistics, result.score
+        )
+        state = self.desk.state
+        kind = state.display.kind or "risk"
+        display = replace(state.display, run=run.name, case=made[0].case if made else "", kind=kind)
+        self.desk.update(replace(state, runs=(*state.runs, run), display=_possible(display, run)), "maps")
+        self._shown()
+
+    def undo(self) -> None:
+        remove_empty_folder(self.desk.scene, self._name)
+
+    def _show(self, mapped: MappedCase, kind: str, path: Path) -> Generator[str, None, MappedCase]:
+        scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
+        scan = self.desk.node(mapped.scan)
+        if scan is None:
+            raise CaseError(f"The volume of {mapped.case!r} was removed while its maps were computed.")
+        geometry = geometry_of(scan)
+        if kind == "eep-segmentation":
+            drawn = replace(case, labels=path, annotation=Annotation())
+            indices, scheme = yield from in_background(
+                partial(load_labels, drawn, geometry, self._scheme, require_foreground=False)
+            )
+            node = add_segmentation(scene, indices, geometry, scheme, title, scan)
+            node.GetDisplayNode().SetVisibility(False)
+            mapped = replace(mapped, segmentations={**mapped.segmentations, kind: node.GetID()})
+        else:
+            volume = yield from in_background(partial(read_volume, path))
+            background = None
+            if kind == "gain" and case.labels is not None:  # only gain maps look at the labels
+                indices, _ = yield from in_background(
+                    partial(load_labels, case, geometry, self._scheme, require_foreground=False)
+                )
+                background = indices <= 0
+            node = heat.add_map(scene, volume, kind, title, background)
+            mapped = replace(mapped, maps={**mapped.maps, kind: node.GetID()})
+        mark_result(node)
+        put_in_folder(node, folder(scene, self._name))
+        return mapped
+
+
+def _possible(display: MapDisplay, run: MapRun) -> MapDisplay:
+    """The display with a kind of map that the run's first case has."""
+    kinds = run.cases[0].maps if run.cases else {}
+    return display if display.kind in kinds or not kinds else replace(display, kind=next(iter(kinds)))

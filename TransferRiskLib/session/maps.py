@@ -1,0 +1,248 @@
+"""Risk maps: compute, show, read off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from TransferRiskLib.mrml import heat, overlay
+from TransferRiskLib.mrml.nodes import remove_empty_folder
+from TransferRiskLib.mrml.styles import STYLES, style_of
+from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
+from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.mapping import ComputeMaps
+from TransferRiskLib.session.state import MAP_KINDS, MapDisplay, MappedCase, MapRun
+from TransferRiskLib.session.target_cases import TargetCases
+
+_COLUMNS = ("Case", "Class", "Voxels", "Mean risk", "Median", "5 %", "95 %", "Negative gain")
+
+
+class Maps:
+    """`session.maps`. Display setters act on the scene at once.
+
+    Args:
+        desk: Scene, settings, state.
+        jobs: Runs the computation.
+        cases: The target cases.
+        can_use_model: Whether a usable source model is chosen.
+        model_name: Name of the chosen model.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        jobs: Jobs,
+        cases: TargetCases,
+        can_use_model: Callable[[], Verdict],
+        model_name: Callable[[], str],
+    ) -> None:
+        self._desk, self._jobs, self._cases = desk, jobs, cases
+        self._can_use_model, self._model_name = can_use_model, model_name
+
+    # -- computing ------------------------------------------------------------------------------
+
+    def can_compute(self) -> Verdict:
+        """Whether there is a model and a complete labelled case."""
+        for ok, reason in (self._jobs.can_start(), self._can_use_model(), self._cases.can_use_labelled()):
+            if not ok:
+                return no(reason)
+        return YES
+
+    def compute(self) -> None:
+        """Start the job; complete rows are mapped, rows without annotation get their expected risk,
+        others are left out."""
+        demand(self.can_compute())
+        labelled = self._cases.usable_labelled()
+        others = [replace(row, segmentation=None) for row in self._cases.usable_unlabelled()]
+        scheme = self._cases.target_labels(labelled)
+        taken = {run.name for run in self.runs}
+        title = next(
+            name
+            for n in range(1, len(taken) + 2)
+            if (name := f"Transfer risk {n} ({self._model_name()})") not in taken
+        )
+        self._jobs.start(
+            ComputeMaps(self._desk, [*labelled, *others], self._cases.channels, scheme, title, self.refresh)
+        )
+
+    # -- what there is --------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> tuple[MapRun, ...]:
+        """All runs, the latest last."""
+        return self._desk.state.runs
+
+    @property
+    def display(self) -> MapDisplay:
+        """How maps are shown."""
+        return self._desk.state.display
+
+    @property
+    def shown(self) -> MapRun | None:
+        """The run that is shown."""
+        return self._desk.state.shown_run()
+
+    def can_show(self) -> Verdict:
+        """Whether there are maps."""
+        run = self.shown
+        if run is None:
+            return no("Compute risk maps first.")
+        if all(self._desk.node(node) is None for case in run.cases for node in case.maps.values()):
+            return no("The maps of this run are not in the scene any more.")
+        return YES
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of map of the shown case."""
+        case = self._shown_case()
+        return tuple(kind for kind in MAP_KINDS if case is not None and kind in case.maps)
+
+    def title(self, kind: str) -> str:
+        """What the legend says of a kind, with its unit."""
+        return style_of(kind).legend
+
+    def threshold_range(self, kind: str) -> tuple[float, float]:
+        """Sensible limits of a threshold slider for a kind (the ends of its colours)."""
+        return style_of(kind).window
+
+    def threshold(self) -> tuple[float, float]:
+        """Lowest and highest value shown of the shown kind."""
+        kind = self.display.kind
+        if kind not in STYLES:
+            return (0.0, 0.0)
+        return self.display.thresholds.get(kind, style_of(kind).threshold)
+
+    # -- showing --------------------------------------------------------------------------------
+
+    def show_run(self, name: str) -> None:
+        """Show another run."""
+        run = next(run for run in self.runs if run.name == name)
+        names = [case.case for case in run.cases]
+        case = self.display.case if self.display.case in names else (names[0] if names else "")
+        self._set(run=name, case=case)
+
+    def show_case(self, case: str) -> None:
+        """Show another case."""
+        self._set(case=case)
+
+    def show_kind(self, kind: str) -> None:
+        """Show another map; empty for the scan alone."""
+        self._set(kind=kind)
+
+    def set_opacity(self, opacity: float) -> None:
+        """Opacity of the map in slices, 0..1."""
+        overlay.set_heat_opacity(self._desk.scene, opacity)
+        self._keep(opacity=float(opacity))
+
+    def set_threshold(self, low: float, high: float | None = None) -> None:
+        """Hide values of the shown kind outside of low..high (the kind's own upper end by default)."""
+        kind = self.display.kind
+        limits = (float(low), float(high) if high is not None else style_of(kind).threshold[1])
+        for node in self._nodes(kind):
+            heat.set_threshold(node, *limits)
+        self._keep(thresholds={**self.display.thresholds, kind: limits})
+
+    def set_rendering(self, on: bool) -> None:
+        """Volume rendering of the shown map in 3-D."""
+        self._set(rendering=bool(on))
+
+    def refresh(self) -> None:
+        """Make the views show what `display` says."""
+        case = self._shown_case()
+        scan = self._desk.node(case.scan) if case is not None else None
+        node = self._desk.node(case.maps.get(self.display.kind)) if case is not None else None
+        if case is None or scan is None:
+            return
+        overlay.show_in_slices(self._desk.scene, scan, node, self.display.opacity)
+        overlay.show_legend_only_of(self._desk.scene, node)
+        self._render(node)
+        if node is not None:
+            heat.set_threshold(node, *self.threshold())
+
+    def jump_to_worst(self, case: str) -> None:
+        """Show a case where its risk is highest."""
+        self._set(case=case)
+        found = self._shown_case()
+        if found is not None and found.worst_lps is not None:
+            overlay.jump_to(self._desk.scene, found.worst_lps)
+
+    def remove_run(self, name: str) -> None:
+        """Remove a run with its nodes from the scene."""
+        run = next(run for run in self.runs if run.name == name)
+        for mapped in run.cases:
+            for identity in (*mapped.maps.values(), *mapped.segmentations.values()):
+                node = self._desk.node(identity)
+                if node is not None:
+                    self._desk.scene.RemoveNode(node)
+        remove_empty_folder(self._desk.scene, name)
+        rest = tuple(other for other in self.runs if other.name != name)
+        self._desk.update(replace(self._desk.state, runs=rest), "maps")
+        if self.display.run == name:
+            last = rest[-1] if rest else None
+            case = last.cases[0].case if last is not None and last.cases else ""
+            self._set(run=last.name if last is not None else "", case=case)
+
+    # -- reading off ----------------------------------------------------------------------------
+
+    def table(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Header and rows (case, class, voxels, mean, median, 5 %, 95 %, negative share) of the run."""
+        run = self.shown
+        rows = tuple(
+            (
+                row.case,
+                row.label,
+                f"{row.voxels}",
+                *(f"{value:.3f}" for value in (row.mean, row.median, row.q05, row.q95)),
+                f"{row.negative_share:.1%}",
+            )
+            for row in (run.risk if run is not None else ())
+        )
+        return _COLUMNS, rows
+
+    def histogram(self) -> tuple[tuple[float, ...], dict[str, tuple[int, ...]]] | None:
+        """Voxels by risk: edges of the bins in nats (the last bin holds all beyond), and the counts of
+        every label; None without labels."""
+        run = self.shown
+        if run is None or run.histogram is None:
+            return None
+        counts = {
+            label: tuple(int(count) for count in line)
+            for label, line in zip(run.histogram["targets"], run.histogram["counts"], strict=True)
+        }
+        return tuple(float(edge) for edge in run.histogram["edges"]), counts
+
+    def score_sentence(self) -> str:
+        """How much the model tells about the labels, in words; empty without a score."""
+        run = self.shown
+        if run is None or run.score is None:
+            return ""
+        share = run.score.normalised
+        return f"{run.score.model} tells {share:.0%} of what there is to know about the labels here."
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _shown_case(self) -> MappedCase | None:
+        run = self.shown
+        if run is None:
+            return None
+        return next((case for case in run.cases if case.case == self.display.case), None)
+
+    def _nodes(self, kind: str) -> list[Node]:
+        run = self.shown
+        found = [self._desk.node(case.maps.get(kind)) for case in (run.cases if run is not None else ())]
+        return [node for node in found if node is not None]
+
+    def _render(self, node: Node | None) -> None:
+        for display in overlay.nodes_of(self._desk.scene, "vtkMRMLVolumeRenderingDisplayNode"):
+            owner = display.GetDisplayableNode()
+            if owner is not None and heat.kind_of(owner) is not None and owner is not node:
+                display.SetVisibility(False)
+        if node is not None and (self.display.rendering or heat.is_in_3d(node)):
+            heat.show_in_3d(node, self.display.kind, self.display.rendering)
+
+    def _keep(self, **fields: object) -> None:
+        display = replace(self.display, **fields)  # type: ignore[arg-type]
+        self._desk.update(replace(self._desk.state, display=display), "display")
+
+    def _set(self, **fields: object) -> None:
+        self._keep(**fields)
+        self.refresh()

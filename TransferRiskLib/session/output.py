@@ -1,0 +1,48 @@
+"""The folder of adapted models, a folder a run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from TransferRiskLib.atomic import storage_error
+from TransferRiskLib.session.desk import Settings
+
+BUNDLE = "bundle"
+INPUTS = "inputs"
+
+
+def output_folder(settings: Settings) -> Path:
+    """Where adapted models go: the setting, else `TransferRisk` in the user's folder."""
+    chosen = settings.get("OutputFolder")
+    return Path(chosen) if chosen else Path.home() / "TransferRisk"
+
+
+def new_run_folder(settings: Settings) -> Path:
+    """A new folder for a run, that only this user can read, named by date and time.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    parent = output_folder(settings)
+    stem = time.strftime("adapted-%Y%m%d-%H%M%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = parent / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                path.mkdir(mode=0o700)
+                return path
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise storage_error(error, parent) from error
+
+
+def finished_bundles(settings: Settings) -> list[Path]:
+    """The models of finished runs, by name."""
+    parent = output_folder(settings)
+    if not parent.is_dir():
+        return []
+    return [run / BUNDLE for run in sorted(parent.glob("adapted-*")) if (run / "result.json").is_file()]

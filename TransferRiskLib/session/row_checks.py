@@ -1,0 +1,66 @@
+"""What a row lacks, and what is worth knowing of it, in sentences. Cheap: called at every change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from TransferRiskLib.cases.labels import BACKGROUND
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.mrml import annotation
+from TransferRiskLib.session.desk import Desk
+from TransferRiskLib.session.guessing import contrast_of
+from TransferRiskLib.session.state import CaseRow, ScanRow
+
+
+def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) -> list[str]:
+    """Why a model of these channels cannot look at a row."""
+    if not channels:
+        return ["Choose a source model, or a volume for this case."]
+    found = []
+    for channel in channels:
+        node = desk.node(row.channels.get(channel))
+        if node is None:
+            gone = " any more" if row.channels.get(channel) else ""
+            found.append(f"There is no volume for {channel}{gone}.")
+        elif node.GetImageData() is None:
+            found.append(f"The volume {node.GetName()} holds no image.")
+        elif min(node.GetImageData().GetDimensions()) < 2:
+            found.append(f"The volume {node.GetName()} is a single slice.")
+        elif node.GetParentTransformNode() is not None:
+            found.append(f"The volume {node.GetName()} stands under a transform: harden it first.")
+    return found
+
+
+def missing_annotation(desk: Desk, row: CaseRow) -> list[str]:
+    """Why a row cannot be learnt from."""
+    if not row.segmentation:
+        return ["It has no segmentation: choose one, or annotate it."]
+    node = desk.node(row.segmentation)
+    if node is None:
+        return ["Its segmentation is not in the scene any more."]
+    found = []
+    if node.GetParentTransformNode() is not None:
+        found.append(f"The segmentation {node.GetName()} stands under a transform: harden it first.")
+    if annotation.is_empty(node):
+        found.append(f"The segmentation {node.GetName()} is empty: annotate some slices.")
+    else:
+        targets = [row.labels.get(label.name, label.name) for label in annotation.segments_of(node)]
+        if all(target is None or target.casefold() == BACKGROUND for target in targets):
+            found.append("None of its segments stands for a label.")
+    if row.region == "roi" and desk.node(row.roi) is None:
+        found.append("Choose the ROI that was annotated.")
+    return found
+
+
+def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[str]:
+    """What is no obstacle but worth knowing."""
+    if card is None:
+        return []
+    found = []
+    trained = card.contrasts if len(card.contrasts) == len(card.channels) else card.channels
+    for channel, contrast in zip(card.channels, trained, strict=True):
+        node = desk.node(row.channels.get(channel))
+        named = contrast_of(node.GetName()) if node is not None else None
+        if named and named.casefold() not in (channel.casefold(), contrast.casefold()):
+            found.append(f"{card.name} was trained on {contrast}; the volume is named {named}.")
+    return found

@@ -1,0 +1,59 @@
+"""A job under way: its phase, its steps, its pace."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from TransferRiskLib.jobs import events
+from TransferRiskLib.jobs.events import Body
+from TransferRiskLib.session.job_plans import JobProgress, Phase, Plan
+
+
+class RunningJob:
+    """A plan under way."""
+
+    def __init__(self, plan: Plan, steps: Generator[str, None, Any], now: float) -> None:
+        self.plan, self.steps = plan, steps
+        self.phase: Phase = "preparing"
+        self.identity: str | None = None
+        self.forsaken = False
+        self.stage, self.step, self.message = "Handing images over", 0, ""
+        self.total: int | None = None
+        self.made: list[str] = []
+        self._began = now
+        self._mark: tuple[float, int] | None = None
+
+    def apply(self, result: Any) -> None:
+        """Go on to bringing the result into the scene."""
+
+        def steps() -> Generator[str, None, None]:
+            yield from self.plan.apply(result)
+
+        self.phase, self.steps = "applying", steps()
+        self.stage, self.step, self.total, self._mark = "Bringing results into the scene", 0, None, None
+
+    def hear(self, body: Body, now: float) -> None:
+        """Progress of the task."""
+        if isinstance(body, events.Stage):
+            self.stage, self.step, self.total, self._mark = body.name, 0, body.total, None
+        elif isinstance(body, events.Step):
+            self.step += body.advance
+            self.message = self.plan.in_words(body.message) or self.message
+            # A resumed stage begins with one big step, which says nothing of its speed.
+            self._mark = self._mark or (now, self.step)
+        elif isinstance(body, events.Message):
+            self.message = self.plan.in_words(body.text)
+        elif isinstance(body, events.Stopping):
+            self.phase = "stopping"
+
+    def progress(self, now: float) -> JobProgress:
+        """For the window."""
+        remaining = None
+        if self.total and self._mark is not None and self.step > self._mark[1]:
+            pace = (now - self._mark[0]) / (self.step - self._mark[1])
+            remaining = max(0.0, pace * (self.total - self.step))
+        return JobProgress(
+            self.plan.task, self.plan.title, self.phase, self.stage, self.step, self.total,
+            self.message, now - self._began, remaining,
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The job that segments scans and puts the results beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from TransferRiskLib.cases.case import Case, Cohort
+from TransferRiskLib.cases.load import load_labels
+from TransferRiskLib.mrml import heat, overlay
+from TransferRiskLib.mrml.nodes import add_volume, geometry_of, put_beside
+from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session.background import in_background
+from TransferRiskLib.session.desk import Desk, Node, prediction_settings
+from TransferRiskLib.session.exchange_plan import ExchangePlan
+from TransferRiskLib.session.guessing import mark_result, unique
+from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
+from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
+from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
+from TransferRiskLib.volumes.io import read_volume, read_volumes
+
+
+class SegmentScans(ExchangePlan):
+    """Segments scans.
+
+    Args:
+        desk: Scene, settings, state.
+        model: The model that segments.
+        rows: Complete rows.
+        channels: Its channels.
+        options: Extra volumes that are wanted.
+    """
+
+    task, title, worker_task, result_type = "segment", "Segmenting scans", "segment", SegmentResult
+
+    def __init__(
+        self,
+        desk: Desk,
+        model: Path,
+        rows: Sequence[ScanRow],
+        channels: Sequence[str],
+        options: SegmentChoice,
+    ) -> None:
+        super().__init__(desk)
+        self._model, self._rows, self._channels, self._options = model, rows, channels, options
+        self._cases: dict[str, Case] = {}
+
+    def prepare(self) -> Generator[str, None, SegmentRequest]:
+        cases = yield from self.handover.cases(self._rows, self._channels)
+        self._cases = {case.name: case for case in cases}
+        return SegmentRequest(
+            self._model,
+            CohortInput(Cohort(cases)),
+            self.folder.folder(),
+            self._options.probabilities,
+            self._options.uncertainty,
+            prediction_settings(self.desk.settings),
+        )
+
+    def apply(self, result: Any) -> Iterator[str]:
+        rows = {row.name: row for row in self._rows}
+        state = self.desk.state
+        for scan in result.scans:
+            row = rows[scan.case]
+            if scan.error is None:
+                row = yield from self._show(row, scan)
+            else:
+                row = replace(row, error=self.in_words(scan.error))
+            state = _with_result(state, row)
+            yield scan.case
+        # Rows may have changed meanwhile: only the results are taken over.
+        current = self.desk.state
+        for row in state.scans:
+            if row.name in rows:
+                current = _with_result(current, row)
+        self.desk.update(current, "segment")
+
+    def _show(self, row: ScanRow, scan: SegmentedScan) -> Generator[str, None, ScanRow]:
+        scene = self.desk.scene
+        volume = self.desk.node(row.channels[self._channels[0]])
+        if volume is None:
+            return replace(row, error="The scan was removed from the scene while it was segmented.")
+        geometry = geometry_of(volume)
+        assert scan.segmentation is not None  # the task writes one for every scan without an error
+        drawn = Case(row.name, {}, labels=scan.segmentation)
+        indices, scheme = yield from in_background(
+            partial(load_labels, drawn, geometry, None, require_foreground=False)
+        )
+        node = add_segmentation(scene, indices, geometry, scheme, "", volume)
+        self._place(node, f"{row.name} segmentation", volume)
+        overlay.show_outlines(node, fill=0.3)
+        yield row.name
+        uncertainty = None
+        if scan.uncertainty is not None:
+            values = yield from in_background(partial(read_volume, scan.uncertainty))
+            uncertainty = heat.add_map(scene, values, "uncertainty", "")
+            self._place(uncertainty, f"{row.name} uncertainty", volume)
+            overlay.show_legend_only_of(scene, None)
+            yield row.name
+        probabilities = []
+        if scan.probabilities is not None:
+            parts = yield from in_background(partial(read_volumes, scan.probabilities))
+            for number, part in enumerate(parts):
+                extra = add_volume(scene, part, "")
+                heat.set_window(extra, 0.0, 1.0)
+                self._place(extra, f"{row.name} probability {number}", volume)
+                probabilities.append(extra.GetID())
+                yield row.name
+        return replace(
+            row,
+            segmentation=node.GetID(),
+            uncertainty=uncertainty.GetID() if uncertainty is not None else None,
+            probabilities=tuple(probabilities),
+            error=None,
+        )
+
+    def _place(self, node: Node, name: str, scan: Node) -> None:
+        """Name a result, mark it as one, and put it beside its scan."""
+        taken = {self.desk.scene.GetNodeByID(identity).GetName() for identity in self.desk.node_ids()}
+        node.SetName(unique(name, taken))
+        mark_result(node)
+        put_beside(node, scan)
+
+
+def _with_result(state: SessionState, row: ScanRow) -> SessionState:
+    """The state with the results of `row` in the row of its key, if that is there."""
+    current = next((known for known in state.scans if known.key == row.key), None)
+    if current is None:
+        return state
+    names = ("segmentation", "uncertainty", "probabilities", "error")
+    return state.with_scan(replace(current, **{name: getattr(row, name) for name in names}))

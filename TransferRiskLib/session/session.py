@@ -1,0 +1,175 @@
+"""What a person is doing, free of any GUI toolkit: the window shows it and passes clicks on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.session.adapting import Adapting
+from TransferRiskLib.session.desk import Connect, Desk, Node, Settings
+from TransferRiskLib.session.environment import Environment
+from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.maps import Maps
+from TransferRiskLib.session.segmenting import Segmenting
+from TransferRiskLib.session.source_models import SourceModels
+from TransferRiskLib.session.state import SessionState
+from TransferRiskLib.session.stored import find_parameter_node, load_state, parameter_node, save_state
+from TransferRiskLib.session.target_cases import TargetCases
+
+CHANGES = ("models", "cases", "maps", "display", "adapt", "curves", "segment", "environment", "job", "state")
+"""What callbacks are told: the list or choice of models, the case rows, runs of maps, how maps are
+shown, settings or result of an adaptation, its live curves, scans and their results, the report on the
+worker's machine, the running job or its outcome, and everything at once (scene opened or closed)."""
+
+_YIELD_SECONDS = 0.002
+
+
+class Session:
+    """A session on one MRML scene.
+
+    A GUI timer calls `tick` about ten times a second on the main thread; it returns quickly, except
+    that single nodes are handed to MRML in it. Whatever the user may do is a method of one of the
+    parts. For each `xxx` that can be impossible there is a `can_xxx() -> (ok, reason)`: the reason,
+    in words, is for the tooltip of the disabled button. Methods raise `TransferRiskError` with that
+    reason when they are called regardless; a failed job shows in `jobs.outcome`.
+
+    Args:
+        scene: The MRML scene.
+        connect: Makes the worker's client for the interpreter path that the user set (empty for
+            none), `jobs.client.client_for` for instance; called when the first job starts.
+        settings: Choices that belong to the computer, not to a scene (see `desk.Settings`).
+        temporary: Where temporary folders are made; the system's folder by default.
+
+    Attributes:
+        models: Source model: list, choice, ranking.
+        cases: Target cases.
+        maps: Risk maps.
+        adapting: Adaptation.
+        segmenting: Segmentation of new scans.
+        environment: Worker, devices, report.
+        jobs: The running job, its progress and its outcome.
+        problem: Why the choices in an opened scene could not be read; empty when they could.
+
+    Example:
+        >>> session = Session(slicer.mrmlScene, client_for, MemorySettings())      # doctest: +SKIP
+        >>> session.models.choose(path); session.cases.add_from_scene()            # doctest: +SKIP
+        >>> session.maps.compute()                                                 # doctest: +SKIP
+    """
+
+    def __init__(
+        self, scene: Node, connect: Connect, settings: Settings, *, temporary: Path | None = None
+    ) -> None:
+        self._desk = Desk(scene, settings, temporary)
+        self.jobs = Jobs(self._desk, connect)
+        self.cases = TargetCases(self._desk, self.jobs, lambda: self.models.card)
+        self.models = SourceModels(self._desk, self.jobs, self.cases)
+        self.maps = Maps(self._desk, self.jobs, self.cases, self.models.can_use, self._model_name)
+        self.environment = Environment(self._desk, self.jobs)
+        self.adapting = Adapting(self._desk, self.jobs, self.models, self.cases, self.environment.device_kind)
+        self.segmenting = Segmenting(self._desk, self.jobs, self.models, self.cases)
+        self.problem = ""
+        self._nodes_changed = False
+        self._observers = self._observe()
+
+    @property
+    def state(self) -> SessionState:
+        """The current choices and results; frozen, replaced at every change."""
+        return self._desk.state
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Have `callback` called with one of `CHANGES` after each change; gives what ends that."""
+        return self._desk.subscribe(callback)
+
+    def tick(self) -> None:
+        """Poll the worker, apply what it said, hand over the next node; for a timer of about 100 ms."""
+        if self._desk.scene.IsBatchProcessing():
+            return  # a scene is being opened or closed, and something let the timer through
+        if self.jobs.busy:
+            # Inside Slicer the threads that read the worker's pipes run only while the main thread
+            # lets go of the interpreter.
+            time.sleep(_YIELD_SECONDS)
+        self.jobs.advance()
+        if self._nodes_changed:
+            self._nodes_changed = False
+            for change in ("cases", "segment", "maps"):
+                self._desk.note(change)
+            self._desk.flush()
+        if self._desk.changed:
+            self.save_to(self.parameter_node())
+
+    def save_to(self, parameter_node: Node) -> None:
+        """Write the state into a `vtkMRMLScriptedModuleNode`. The session does this by itself, for the
+        node of `parameter_node()`, at the end of a `tick` with changes and before a scene is saved."""
+        save_state(self._desk.state, parameter_node)
+        self._desk.changed = False
+
+    def load_from(self, parameter_node: Node) -> None:
+        """Take the state over from a `vtkMRMLScriptedModuleNode`. The session does this by itself when
+        a scene was opened. A running job is cancelled where the state is another one.
+
+        Raises:
+            SettingsError: it cannot be read; the state stays as it is.
+        """
+        state = load_state(parameter_node)
+        if state != self._desk.state:  # data that were added to the scene leave a running job alone
+            self._replace(state)
+            self.maps.refresh()
+
+    def parameter_node(self) -> Node:
+        """The module's parameter node of the scene, made when there is none."""
+        return parameter_node(self._desk.scene)
+
+    def close(self) -> None:
+        """End the worker, remove observers and temporary folders; again does nothing."""
+        for observer in self._observers:
+            self._desk.scene.RemoveObserver(observer)
+        self._observers = []
+        self.jobs.disconnect()
+
+    def _observe(self) -> list[int]:
+        scene = self._desk.scene
+        observed = (
+            (scene.StartCloseEvent, self._on_start_close),
+            (scene.EndCloseEvent, self._on_end_close),
+            (scene.StartImportEvent, self._on_save),
+            (scene.EndImportEvent, self._on_end_import),
+            (scene.StartSaveEvent, self._on_save),
+            (scene.NodeAddedEvent, self._on_nodes),
+            (scene.NodeRemovedEvent, self._on_nodes),
+        )
+        return [scene.AddObserver(event, callback) for event, callback in observed]
+
+    def _on_start_close(self, *_: object) -> None:
+        self.jobs.abandon()
+
+    def _on_end_close(self, *_: object) -> None:
+        self._replace(SessionState())
+        # A singleton node outlives its scene: the next one must not find the old choices in it.
+        node = find_parameter_node(self._desk.scene)
+        if node is not None:
+            self.save_to(node)
+
+    def _on_end_import(self, *_: object) -> None:
+        self.problem = ""
+        try:
+            self.load_from(self.parameter_node())
+        except SettingsError as error:
+            self.problem = str(error)
+            self._desk.tell("state")
+
+    def _on_save(self, *_: object) -> None:
+        self.save_to(self.parameter_node())
+
+    def _on_nodes(self, *_: object) -> None:
+        self._nodes_changed = True
+
+    def _replace(self, state: SessionState) -> None:
+        self.jobs.abandon()
+        self.cases.forget_suggestions()
+        self._desk.update(state, "state")
+
+    def _model_name(self) -> str:
+        chosen = self.models.chosen
+        return chosen.name if chosen is not None else ""

@@ -1,0 +1,281 @@
+"""Source models: the list, the choice, the card at a glance, the ranking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from TransferRiskLib.cases.case import Cohort
+from TransferRiskLib.demo_models import demo_models
+from TransferRiskLib.errors import ModelError, SettingsError, TransferRiskError
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.models.card_files import list_models, read_card
+from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no, prediction_settings
+from TransferRiskLib.session.exchange_plan import ExchangePlan
+from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.output import finished_bundles
+from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.tasks.requests import CohortInput, RankRequest
+from TransferRiskLib.tasks.results import RankResult
+
+Origin = Literal["folder", "demonstration", "added", "adapted"]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model in the list.
+
+    Attributes:
+        path: Bundle folder or TorchScript file.
+        origin: The folder of the settings, the demonstration models, added by hand, or adapted here.
+        card: Its card; None where it cannot be used.
+        problem: Why it cannot be used; empty when it can.
+    """
+
+    path: Path
+    origin: Origin
+    card: ModelCard | None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the list shows."""
+        return self.card.name if self.card is not None else self.path.name
+
+
+class SourceModels:
+    """`session.models`.
+
+    Args:
+        desk: Scene, settings, state.
+        jobs: Runs the ranking.
+        cases: The target cases.
+    """
+
+    def __init__(self, desk: Desk, jobs: Jobs, cases: TargetCases) -> None:
+        self._desk, self._jobs, self._cases = desk, jobs, cases
+        self._entries: tuple[ModelEntry, ...] = ()
+        self._others: dict[str, ModelEntry] = {}
+        self.refresh()
+
+    @property
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """The list: demonstration models, the folder of the settings, added ones, adapted ones."""
+        return self._entries
+
+    @property
+    def folder(self) -> str:
+        """The folder of the settings; empty for none."""
+        return self._desk.settings.get("ModelFolder")
+
+    @property
+    def chosen(self) -> ModelEntry | None:
+        """The chosen model."""
+        return self.find(self._desk.state.model)
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The chosen model's card, None without a usable choice."""
+        chosen = self.chosen
+        return chosen.card if chosen is not None else None
+
+    def find(self, path: str) -> ModelEntry | None:
+        """The entry of a path; one that is not on the list is read. None for an empty path."""
+        if not path:
+            return None
+        found = next((entry for entry in self._entries if str(entry.path) == path), None)
+        if found is None:
+            found = self._others.get(path) or _read(Path(path), "added")
+            self._others[path] = found
+        return found
+
+    def can_use(self) -> Verdict:
+        """Whether a usable source model is chosen."""
+        chosen = self.chosen
+        if chosen is None:
+            return no("Choose a source model first.")
+        return YES if chosen.card is not None else no(f"The source model cannot be used: {chosen.problem}")
+
+    def refresh(self) -> None:
+        """Read the list again."""
+        found: dict[Path, ModelEntry] = {}
+        for path in demo_models().values():
+            if path.is_dir():
+                found[path] = _read(path, "demonstration")
+        if self.folder:
+            for path, card in list_models(Path(self.folder)):
+                found.setdefault(path, _entry(path, "folder", card))
+        for path in self._added():
+            found.setdefault(path, _read(path, "added"))
+        for path in finished_bundles(self._desk.settings):
+            found.setdefault(path, _read(path, "adapted"))
+        self._entries = tuple(found.values())
+        self._others.clear()
+        self._desk.tell("models")
+
+    def set_folder(self, folder: str) -> None:
+        """Use another folder of models."""
+        self._desk.settings.set("ModelFolder", str(folder))
+        self.refresh()
+
+    def add(self, path: Path) -> ModelEntry:
+        """Add a bundle folder or a TorchScript file to the list and choose it; raises ModelError."""
+        path = Path(path)
+        read_card(path)
+        if path not in [entry.path for entry in self._entries]:
+            self._keep_added([*self._added(), path])
+        self.refresh()
+        self.choose(path)
+        entry = self.chosen
+        assert entry is not None
+        return entry
+
+    def can_forget(self, path: Path) -> Verdict:
+        """Whether a model was added by hand."""
+        added = Path(path) in self._added()
+        return YES if added else no("Only models that were added by hand can be taken off the list.")
+
+    def forget(self, path: Path) -> None:
+        """Take an added model off the list; no file is touched."""
+        demand(self.can_forget(path))
+        self._keep_added([known for known in self._added() if known != Path(path)])
+        if self._desk.state.model == str(path):
+            self.choose(None)
+        self.refresh()
+
+    def choose(self, path: Path | None) -> None:
+        """Choose a model of the list, or none."""
+        self._desk.update(replace(self._desk.state, model=str(path) if path is not None else ""), "models")
+        self._desk.tell("cases")  # the table's columns are the model's channels
+
+    def card_summary(self) -> tuple[tuple[str, str], ...]:
+        """The card at a glance: (heading, text) rows such as ("Channels", "T1, T2")."""
+        chosen = self.chosen
+        if chosen is None:
+            return ()
+        if chosen.card is None:
+            return (("Problem", chosen.problem), ("Place", str(chosen.path)))
+        card = chosen.card
+        spacing = " × ".join(f"{s:g}" for s in card.spacing) + " mm" if card.spacing else "the scan's own"
+        rows = (
+            ("Channels", ", ".join(card.channels)),
+            ("Trained on", ", ".join(card.contrasts)),
+            ("Labels", ", ".join(card.labels.names[1:])),
+            ("Spacing", spacing),
+            ("Architecture", card.architecture),
+            ("Licence", card.licence),
+            ("Description", card.description),
+            ("Citation", card.citation),
+            ("Place", str(chosen.path)),
+        )
+        return tuple((heading, text) for heading, text in rows if text)
+
+    # -- ranking --------------------------------------------------------------------------------
+
+    def can_rank(self) -> Verdict:
+        """Whether the models can be compared on the cases."""
+        ok, reason = self._jobs.can_start()
+        if not ok:
+            return no(reason)
+        if not self._comparable():
+            return no("No model of the list takes the channels that the cases have.")
+        return self._cases.can_use_labelled()
+
+    def rank(self) -> None:
+        """Start the job that scores every usable model on the labelled cases."""
+        demand(self.can_rank())
+        self._jobs.start(_RankPlan(self._desk, self._comparable(), self._cases))
+
+    def ranking(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Header and rows of the table of normalised scores, best first; no rows before a ranking."""
+        scores = self._desk.state.ranking
+        labels = tuple(dict.fromkeys(label for score in scores for label in score.per_class))
+        rows = tuple(
+            (
+                score.model,
+                f"{score.normalised:.3f}",
+                f"{score.leep:.3f}",
+                *(f"{score.per_class[label]:.3f}" if label in score.per_class else "" for label in labels),
+            )
+            for score in scores
+        )
+        return ("Model", "Normalised score (0 to 1)", "LEEP (nats)", *labels), rows
+
+    def ranked_paths(self) -> tuple[Path, ...]:
+        """The models of the table's rows."""
+        return tuple(score.path for score in self._desk.state.ranking)
+
+    def _comparable(self) -> dict[Path, dict[str, str]]:
+        """Models that the labelled cases can feed, with the channel of the cases for each of theirs.
+
+        A model of one channel takes the cases' only channel whatever its name: comparing models of
+        other contrasts on the same scan is what a ranking is for.
+        """
+        rows = self._cases.usable_labelled()
+        there = set.intersection(*(set(row.channels) for row in rows)) if rows else set()
+        own = self._cases.channels
+        found: dict[Path, dict[str, str]] = {}
+        for entry in self._entries:
+            if entry.card is None:
+                continue
+            names = entry.card.channels
+            if set(names) <= there or not rows:
+                found[entry.path] = {name: name for name in names}
+            elif len(names) == 1 and len(own) == 1:
+                found[entry.path] = {names[0]: own[0]}
+        return found
+
+    def _added(self) -> list[Path]:
+        try:
+            value = json.loads(self._desk.settings.get("AddedModels") or "[]")
+        except ValueError:
+            return []
+        return [Path(path) for path in value if isinstance(path, str)] if isinstance(value, list) else []
+
+    def _keep_added(self, paths: list[Path]) -> None:
+        self._desk.settings.set("AddedModels", json.dumps([str(path) for path in paths]))
+
+
+class _RankPlan(ExchangePlan):
+    task, title, worker_task, result_type = "rank", "Ranking the source models", "rank", RankResult
+
+    def __init__(self, desk: Desk, models: dict[Path, dict[str, str]], cases: TargetCases) -> None:
+        super().__init__(desk)
+        self._models, self._cases = models, cases
+
+    def prepare(self) -> Generator[str, None, RankRequest]:
+        rows = self._cases.usable_labelled()
+        channels = tuple(dict.fromkeys(own for names in self._models.values() for own in names.values()))
+        scheme = self._cases.target_labels(rows)
+        made = yield from self.handover.cases(rows, channels, scheme)
+        # A name that two models use for different channels of the cases cannot be told apart.
+        mapped: dict[str, str] = {}
+        for names in self._models.values():
+            for card, own in names.items():
+                if mapped.setdefault(card, own) != own:
+                    raise SettingsError(f"Two models mean different volumes by the channel {card!r}.")
+        given = CohortInput(Cohort(made, scheme), {card: own for card, own in mapped.items() if card != own})
+        return RankRequest(
+            tuple(self._models), given, self.folder.folder(), prediction_settings(self.desk.settings)
+        )
+
+    def apply(self, result: Any) -> Iterator[str]:
+        self.desk.update(replace(self.desk.state, ranking=result.scores), "models")
+        yield "Ranking"
+
+
+def _read(path: Path, origin: Origin) -> ModelEntry:
+    try:
+        return _entry(path, origin, read_card(path))
+    except TransferRiskError as error:
+        return _entry(path, origin, error)
+
+
+def _entry(path: Path, origin: Origin, card: ModelCard | TransferRiskError) -> ModelEntry:
+    if isinstance(card, ModelCard):
+        return ModelEntry(path, origin, card)
+    problem = " ".join(filter(None, (card.message, card.hint)))
+    return ModelEntry(path, origin, None, problem if isinstance(card, ModelError) else str(card))

@@ -1,0 +1,99 @@
+"""The state in a parameter node of the scene.
+
+One mechanism everywhere: a JSON text in a parameter of a `vtkMRMLScriptedModuleNode`, and a node
+reference for every node that the text names. It works headless, unlike `slicer.parameterNodeWrapper`,
+which also has no form for tables of rows; and MRML updates node references when a scene that is opened
+must give its nodes new IDs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.session.desk import Node
+from TransferRiskLib.session.state import SessionState
+
+MODULE = "TransferRisk"
+PARAMETER = "session"
+_VERSION = 1
+_ROLE = "session."
+
+
+def find_parameter_node(scene: Node) -> Node | None:
+    """The module's parameter node, or None."""
+    count = scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode")
+    nodes = (scene.GetNthNodeByClass(number, "vtkMRMLScriptedModuleNode") for number in range(count))
+    return next((node for node in nodes if node.GetModuleName() == MODULE), None)
+
+
+def parameter_node(scene: Node) -> Node:
+    """The module's parameter node, made as Slicer's own module logic would when there is none."""
+    node = find_parameter_node(scene)
+    if node is not None:
+        return node
+    node = scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+    node.UnRegister(None)
+    node.SetSingletonTag(MODULE)
+    node.SetModuleName(MODULE)
+    node.SetName(MODULE)
+    return scene.AddNode(node)
+
+
+def save_state(state: SessionState, node: Node) -> None:
+    """Write the state into a parameter node of the scene."""
+    text = json.dumps({"version": _VERSION, "state": to_json(state)}, separators=(",", ":"))
+    scene = node.GetScene()
+    present = {i for i in state.node_ids() if scene is None or scene.GetNodeByID(i) is not None}
+    was = node.StartModify()
+    for role in _roles(node):
+        if role.removeprefix(_ROLE) not in present:
+            node.RemoveNodeReferenceIDs(role)
+    for identity in sorted(present):
+        if node.GetNodeReferenceID(_ROLE + identity) != identity:
+            node.SetNodeReferenceID(_ROLE + identity, identity)
+    if node.GetParameter(PARAMETER) != text:
+        node.SetParameter(PARAMETER, text)
+    node.EndModify(was)
+
+
+def load_state(node: Node) -> SessionState:
+    """The state of a parameter node, with the node IDs that the scene has now; an empty state when it
+    holds none.
+
+    Raises:
+        SettingsError: it was written by a newer version, or is damaged.
+    """
+    text = node.GetParameter(PARAMETER)
+    if not text:
+        return SessionState()
+    try:
+        record = json.loads(text)
+        version = record["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError("The choices in this scene cannot be read.") from error
+    if version != _VERSION:
+        raise SettingsError(
+            f"The choices in this scene have version {version}; this TransferRisk reads {_VERSION}.",
+            hint="Update the extension.",
+        )
+    moved = {role.removeprefix(_ROLE): node.GetNodeReferenceID(role) for role in _roles(node)}
+    changed = {old: new for old, new in moved.items() if new and new != old}
+    return from_json(SessionState, _renamed(record["state"], changed), "session")
+
+
+def _renamed(value: Any, changed: dict[str, str]) -> Any:
+    """JSON data with other node IDs; nothing else in it looks like one."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, changed) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, changed) for item in value]
+    return changed.get(value, value) if isinstance(value, str) else value
+
+
+def _roles(node: Node) -> list[str]:
+    roles: list[str] = []
+    node.GetNodeReferenceRoles(roles)
+    return [role for role in roles if role.startswith(_ROLE)]

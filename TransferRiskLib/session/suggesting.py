@@ -1,0 +1,99 @@
+"""Which unlabelled scan to annotate next, and where in it: by expected risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from TransferRiskLib.atomic import write_json
+from TransferRiskLib.cases.case import Cohort
+from TransferRiskLib.session.background import in_background
+from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.exchange_plan import ExchangePlan
+from TransferRiskLib.session.state import CaseRow
+from TransferRiskLib.tasks.requests import CohortInput, MapRequest
+from TransferRiskLib.tasks.results import CaseMaps, MapResult
+from TransferRiskLib.volumes.io import read_volume
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A scan worth annotating next, and where in it.
+
+    Attributes:
+        key, name: Of the case row.
+        score: Expected risk over the scan, per voxel of expected foreground, in nats: a scan whose
+            structures are small is not passed over for its large background.
+        lps: Where the expected risk is highest, LPS mm.
+    """
+
+    key: str
+    name: str
+    score: float
+    lps: tuple[float, float, float] | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The suggestion in words."""
+        text = f"{self.name}: expected risk {self.score:.2f} nats per foreground voxel"
+        if self.lps is None:
+            return text + "."
+        right, front, height = -self.lps[0], -self.lps[1], self.lps[2]
+        return f"{text}, highest at R {right:.0f}, A {front:.0f}, S {height:.0f} mm."
+
+
+class Suggest(ExchangePlan):
+    """Maps the expected risk of unlabelled scans.
+
+    Args:
+        desk: Scene, settings, state.
+        rows: The scans.
+        channels: The model's channels.
+        answer: Takes the suggestions, the most worthwhile first.
+    """
+
+    task, title, worker_task, result_type = "suggest", "Finding what to annotate next", "map", MapResult
+
+    def __init__(
+        self,
+        desk: Desk,
+        rows: Sequence[CaseRow],
+        channels: Sequence[str],
+        answer: Callable[[tuple[Suggestion, ...]], None],
+    ) -> None:
+        super().__init__(desk)
+        self._rows, self._channels, self._answer = rows, channels, answer
+        self._found: list[Suggestion] = []
+
+    def prepare(self) -> Generator[str, None, MapRequest]:
+        state = self.desk.state
+        statistics = self.folder.folder() / "statistics.json"
+        write_json(statistics, state.statistics_of_model())
+        cases = yield from self.handover.cases(self._rows, self._channels)
+        return MapRequest(
+            state.model_path(),
+            CohortInput(Cohort(cases)),
+            self.folder.folder(),
+            ("expected-risk", "eep-segmentation"),
+            statistics,
+            prediction_settings(self.desk.settings),
+        )
+
+    def apply(self, result: Any) -> Iterator[str]:
+        keys = {row.name: row.key for row in self._rows}
+        for case in result.cases:
+            score = yield from in_background(partial(expected_score, case))
+            self._found.append(Suggestion(keys[case.case], case.case, score, case.worst_lps))
+            yield case.case
+        self._answer(tuple(sorted(self._found, key=lambda suggestion: -suggestion.score)))
+
+
+def expected_score(case: CaseMaps) -> float:
+    """Sum of a case's expected risk over its number of expected foreground voxels (at least one)."""
+    risk = read_volume(case.maps["expected-risk"]).array
+    foreground = int(np.count_nonzero(read_volume(case.maps["eep-segmentation"], allow_flat=True).array))
+    return float(risk.sum(dtype=np.float64)) / max(1, foreground)

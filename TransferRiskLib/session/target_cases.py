@@ -1,0 +1,276 @@
+"""Target cases: rows of volumes and segmentations in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from TransferRiskLib.cases.labels import BACKGROUND, LabelScheme
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.mrml import annotation, overlay
+from TransferRiskLib.session import row_checks
+from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
+from TransferRiskLib.session.guessing import find_cases, scans_of, unique
+from TransferRiskLib.session.handover import target_scheme
+from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.loading import LoadCases
+from TransferRiskLib.session.state import CaseRow, RegionKind, Role
+from TransferRiskLib.session.suggesting import Suggest, Suggestion
+
+
+class TargetCases:
+    """`session.cases`.
+
+    Args:
+        desk: Scene, settings, state.
+        jobs: Loads folders and finds what to annotate next.
+        card: The chosen model's card, or None.
+    """
+
+    def __init__(self, desk: Desk, jobs: Jobs, card: Callable[[], ModelCard | None]) -> None:
+        self._desk, self._jobs, self._card = desk, jobs, card
+        self._suggestions: tuple[Suggestion, ...] = ()
+
+    # -- the table ------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> tuple[CaseRow, ...]:
+        """The rows of the table."""
+        return self._desk.state.cases
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The chosen model's channels: a column each; those of the rows without a model."""
+        card = self._card()
+        if card is not None:
+            return card.channels
+        return tuple(dict.fromkeys(channel for row in self.rows for channel in row.channels))
+
+    def missing(self, key: str) -> list[str]:
+        """What a row lacks to be trained on, in sentences; empty when it is complete."""
+        row = self._desk.state.case(key)
+        lacks = self.missing_images(key)
+        return lacks + row_checks.missing_annotation(self._desk, row)
+
+    def missing_images(self, key: str) -> list[str]:
+        """What a row lacks to be looked at by the model, annotated or not."""
+        return row_checks.missing_images(self._desk, self._desk.state.case(key), self.channels)
+
+    def remarks(self, key: str) -> list[str]:
+        """What is worth knowing of a row though it can be used (another contrast, say)."""
+        return row_checks.remarks(self._desk, self._desk.state.case(key), self._card())
+
+    def is_labelled(self, key: str) -> bool:
+        """Whether the row has a segmentation with anything in it."""
+        node = self._desk.node(self._desk.state.case(key).segmentation)
+        return node is not None and not annotation.is_empty(node)
+
+    def usable_labelled(self) -> list[CaseRow]:
+        """Rows that lack nothing."""
+        return [row for row in self.rows if not self.missing(row.key)]
+
+    def usable_unlabelled(self) -> list[CaseRow]:
+        """Rows that lack nothing but annotation."""
+        return [r for r in self.rows if not self.missing_images(r.key) and not self.is_labelled(r.key)]
+
+    def can_use_labelled(self) -> Verdict:
+        """Whether there is a complete, annotated case."""
+        if not self.rows:
+            return no("Add target cases first.")
+        if self.usable_labelled():
+            return YES
+        row = self.rows[0]
+        return no(f"No case is complete. {row.name}: {self.missing(row.key)[0]}")
+
+    # -- adding and removing --------------------------------------------------------------------
+
+    def can_add_from_scene(self) -> Verdict:
+        """Whether the scene has a volume that no row uses."""
+        used = set(self._used())
+        return YES if scans_of(self._desk.scene, used) else no("The scene has no scan that is not in use.")
+
+    def add_from_scene(self) -> list[str]:
+        """Add a row for every scan in the scene that no row uses, guessing channels and
+        segmentations by name; the new rows' keys."""
+        demand(self.can_add_from_scene())
+        found = find_cases(self._desk.scene, self.channels, set(self._used()))
+        return self.insert([CaseRow("", case.name, case.channels, case.segmentation) for case in found])
+
+    def add(self, name: str = "") -> str:
+        """Add an empty row; its key."""
+        return self.insert([CaseRow("", name)])[0]
+
+    def insert(self, rows: Iterable[CaseRow]) -> list[str]:
+        """Add rows, which get keys and unique names of their own; the keys."""
+        state, keys = self._desk.state, []
+        for row in rows:
+            name = unique(row.name, (known.name for known in state.cases))
+            row = replace(row, key=state.new_key(), name=name)
+            state = replace(state, cases=(*state.cases, row))
+            keys.append(row.key)
+        self._desk.update(state, "cases")
+        return keys
+
+    def can_add_folder(self) -> Verdict:
+        """Whether a folder can be loaded now."""
+        return self._jobs.can_start()
+
+    def add_folder(self, path: Path) -> None:
+        """Read a folder or list of cases (any known layout) and load them into the scene, one volume a
+        `tick`; raises TransferRiskError when it is none. It counts as a job: see `jobs`."""
+        demand(self.can_add_folder())
+        self._jobs.start(LoadCases(self._desk, Path(path), self.channels, self.insert))
+
+    def remove(self, key: str) -> None:
+        """Take a row off the table; its nodes stay in the scene."""
+        rows = tuple(row for row in self.rows if row.key != key)
+        self._desk.update(replace(self._desk.state, cases=rows), "cases")
+
+    def rename(self, key: str, name: str) -> None:
+        """Give a row another name, made unique."""
+        others = (row.name for row in self.rows if row.key != key)
+        self._change(key, name=unique(name, others))
+
+    # -- what a row is made of ------------------------------------------------------------------
+
+    def set_channel(self, key: str, channel: str, node_id: str | None) -> None:
+        """Choose the volume of a channel."""
+        channels = dict(self._desk.state.case(key).channels)
+        channels.pop(channel, None)
+        if node_id:
+            channels[channel] = node_id
+        self._change(key, channels=channels)
+
+    def set_segmentation(self, key: str, node_id: str | None) -> None:
+        """Choose the segmentation."""
+        self._change(key, segmentation=node_id or None)
+
+    def set_label(self, key: str, segment: str, label: str | None) -> None:
+        """Say which label a segment is: a target label, "background", or None for unlabelled."""
+        labels = {**self._desk.state.case(key).labels, segment: label}
+        self._change(key, labels=labels)
+
+    def set_region(self, key: str, region: RegionKind, roi: str | None = None) -> None:
+        """Say what was annotated."""
+        self._change(key, region=region, roi=roi if region == "roi" else None)
+
+    def set_role(self, key: str, role: Role) -> None:
+        """Train on the case, or hold it out."""
+        self._change(key, role=role)
+
+    def segments(self, key: str) -> tuple[str, ...]:
+        """The names of the segments of a row's segmentation."""
+        node = self._desk.node(self._desk.state.case(key).segmentation)
+        return tuple(label.name for label in annotation.segments_of(node)) if node is not None else ()
+
+    def label_of(self, key: str, segment: str) -> str | None:
+        """The label that a segment of a row stands for."""
+        return self._desk.state.case(key).labels.get(segment, segment)
+
+    def label_choices(self) -> tuple[str, ...]:
+        """Labels to offer for a segment: background, the model's, those of all rows' segments."""
+        card = self._card()
+        names = [BACKGROUND, *(card.labels.names[1:] if card is not None else ())]
+        names += (label.name for label in (self.target_labels() or LabelScheme.of()).foreground)
+        names += (segment for row in self.rows for segment in self.segments(row.key))
+        found: dict[str, str] = {}
+        for name in names:
+            found.setdefault(name.casefold(), name)
+        return tuple(found.values())
+
+    def target_labels(self, rows: Iterable[CaseRow] | None = None) -> LabelScheme | None:
+        """The target labels that the mappings of rows (all by default) make; None without any."""
+        card = self._card()
+        wanted = self.rows if rows is None else rows
+        return target_scheme(self._desk, wanted, card.labels if card is not None else None)
+
+    # -- annotating -----------------------------------------------------------------------------
+
+    def can_annotate(self, key: str) -> Verdict:
+        """Whether the row has a volume to draw on."""
+        if self._drawn_on(key) is None:
+            return no("Choose the volume of this case first.")
+        drawn = self._desk.node(self._desk.state.case(key).segmentation)
+        if drawn is None and self._labels_to_draw() is None:
+            return no("Choose a source model first: its labels become the segments.")
+        return YES
+
+    def prepare_annotation(self, key: str) -> tuple[Node, Node]:
+        """Make a row ready for Segment Editor: the segmentation node (made where there was none, with
+        the model's labels as named, coloured segments) and the volume to draw on."""
+        demand(self.can_annotate(key))
+        row, volume = self._desk.state.case(key), self._drawn_on(key)
+        node = self._desk.node(row.segmentation)
+        scheme = self._labels_to_draw()
+        if node is None or (scheme is not None and not annotation.segments_of(node)):
+            assert scheme is not None or node is not None
+            name = f"{row.name} annotation"
+            node = annotation.prepare_segmentation(
+                self._desk.scene, node, scheme or LabelScheme.of(), volume, name
+            )
+            self._change(key, segmentation=node.GetID())
+        overlay.show_in_slices(self._desk.scene, volume)
+        return node, volume
+
+    def _labels_to_draw(self) -> LabelScheme | None:
+        """What the cases have already, else what the model knows."""
+        card = self._card()
+        return self.target_labels() or (card.labels if card is not None else None)
+
+    def _drawn_on(self, key: str) -> Node | None:
+        row = self._desk.state.case(key)
+        return next(
+            (node for channel in self.channels if (node := self._desk.node(row.channels.get(channel)))), None
+        )
+
+    # -- what to annotate next ------------------------------------------------------------------
+
+    def can_suggest_next(self) -> Verdict:
+        """Whether there are statistics (of a risk map) and scans without annotation."""
+        ok, reason = self._jobs.can_start()
+        if not ok:
+            return no(reason)
+        if not self._desk.state.model:
+            return no("Choose a source model first.")
+        if self._desk.state.statistics_of_model() is None:
+            return no("Compute a risk map with this model first: it tells what to expect.")
+        if not self.usable_unlabelled():
+            return no("There is no scan without annotation among the cases.")
+        return YES
+
+    def suggest_next(self) -> None:
+        """Start the job that finds the scan to annotate next; see `suggestions` ("cases" changes)."""
+        demand(self.can_suggest_next())
+        self._jobs.start(Suggest(self._desk, self.usable_unlabelled(), self.channels, self._suggest))
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """The last answer, the most worthwhile first; annotated and removed cases drop out."""
+        keys = {row.key for row in self.rows if not self.is_labelled(row.key)}
+        return tuple(s for s in self._suggestions if s.key in keys)
+
+    def jump_to_suggestion(self, key: str) -> None:
+        """Show the suggested scan at the suggested place."""
+        suggestion = next(s for s in self._suggestions if s.key == key)
+        overlay.show_in_slices(self._desk.scene, self._drawn_on(key))
+        if suggestion.lps is not None:
+            overlay.jump_to(self._desk.scene, suggestion.lps)
+
+    def forget_suggestions(self) -> None:
+        """The scene changed as a whole."""
+        self._suggestions = ()
+
+    def _suggest(self, suggestions: tuple[Suggestion, ...]) -> None:
+        self._suggestions = suggestions
+        self._desk.tell("cases")
+
+    def _change(self, key: str, **fields: object) -> None:
+        row = replace(self._desk.state.case(key), **fields)  # type: ignore[arg-type]
+        self._desk.update(self._desk.state.with_case(row), "cases")
+
+    def _used(self) -> Iterable[str]:
+        for row in self.rows:
+            yield from row.channels.values()
+            if row.segmentation:
+                yield row.segmentation

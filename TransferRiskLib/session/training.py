@@ -1,0 +1,221 @@
+"""The job that adapts: its folder, its live curves, its end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.atomic import write_json
+from TransferRiskLib.cases.case import Cohort
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.jobs import events
+from TransferRiskLib.jobs.events import Body
+from TransferRiskLib.jobs.exchange import ImageFolder
+from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.handover import Handover
+from TransferRiskLib.session.job_plans import Plan
+from TransferRiskLib.session.output import INPUTS, new_run_folder
+from TransferRiskLib.session.state import AdaptRun, CaseRow
+from TransferRiskLib.tasks.requests import AdaptRequest, CohortInput
+from TransferRiskLib.tasks.results import AdaptResult
+
+REQUEST = "session.json"
+"""The request and the names of its files, which a resumed run takes over."""
+WORK = "work"
+_NAMES = {"loss": "loss", "validation_dice": "validation Dice"}
+
+Curves = dict[str, list[tuple[float, float]]]
+Finished = Callable[[AdaptationSettings, Path, float | None], None]
+
+
+class Adaptation(Plan):
+    """Adapts in a folder that keeps the images until the run is finished: a resumed run needs the very
+    same ones, also after Slicer was closed.
+
+    Args:
+        desk: Scene, settings, state.
+        rows: Training cases.
+        channels: The model's channels.
+        scheme: The target labels.
+        settings: Of the adaptation.
+        name: Of the adapted model.
+        finished: Takes settings, source model, and the seconds a training step where they were measured.
+    """
+
+    task, title, worker_task, result_type = "adapt", "Adapting the model", "adapt", AdaptResult
+
+    def __init__(
+        self,
+        desk: Desk,
+        rows: Sequence[CaseRow],
+        channels: Sequence[str],
+        scheme: LabelScheme | None,
+        settings: AdaptationSettings,
+        name: str,
+        finished: Finished,
+    ) -> None:
+        self._desk, self._rows, self._channels, self._scheme = desk, rows, channels, scheme
+        self._settings, self._name, self._finished = settings, name, finished
+        self._model = desk.state.model_path()
+        self._before = desk.state.adapted
+        self._folder: Path | None = None
+        self.curves: Curves = {}
+        self._stage = ""
+        self._pace = _Pace()
+        self._names: dict[str, str] = {}
+        self._audit = ""
+
+    def prepare(self) -> Generator[str, None, AdaptRequest]:
+        self._folder = new_run_folder(self._desk.settings)
+        inputs = self._folder / INPUTS
+        inputs.mkdir(mode=0o700)
+        handover = Handover(self._desk, ImageFolder(inputs))
+        self._names = handover.names
+        cases = yield from handover.cases(self._rows, self._channels, self._scheme)
+        request = AdaptRequest(
+            self._model,
+            CohortInput(Cohort(cases, self._scheme)),
+            self._folder,
+            self._settings,
+            prediction_settings(self._desk.settings),
+            self._name,
+        )
+        write_json(self._folder / REQUEST, {"request": to_json(request), "names": self._names})
+        self._keep(AdaptRun(str(self._folder), "unfinished", plot=self._before.plot))
+        return request
+
+    def hear(self, body: Body) -> None:
+        if isinstance(body, events.Stage):
+            self._stage = body.name
+            self._pace.restart()
+        elif isinstance(body, events.Step):
+            self._pace.step(body.advance)
+        elif isinstance(body, events.Metrics):
+            for name, value in body.values.items():
+                if value is not None:
+                    self._point(f"{self._stage}: {_NAMES.get(name, name)}", body.step, value)
+            self._desk.note("curves")
+
+    def apply(self, result: Any) -> Iterator[str]:
+        assert self._folder is not None
+        record = json.loads((self._folder / "result.json").read_text(encoding="utf-8"))
+        audit, plot = record.get("audit") or "", self._desk.state.adapted.plot
+        self._keep(AdaptRun(str(self._folder), "done", result, audit, self._frozen(), plot))
+        self._finished(self._settings, self._model, self._pace.seconds_a_step)
+        yield "Adapted model"
+
+    def close(self, kind: Literal["done", "cancelled", "error"]) -> None:
+        if self._folder is None:
+            return
+        if kind == "done":
+            shutil.rmtree(self._folder / INPUTS, ignore_errors=True)
+            (self._folder / REQUEST).unlink(missing_ok=True)
+            self._drop_abandoned()
+        elif (self._folder / WORK).is_dir():
+            if self._desk.state.adapted.folder == str(self._folder):
+                self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
+            self._drop_abandoned()
+        else:  # nothing was learnt: as if it had never begun
+            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._desk.state.adapted.folder == str(self._folder):
+                self._keep(self._before)
+
+    def in_words(self, text: str) -> str:
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        return text
+
+    def _drop_abandoned(self) -> None:
+        """An unfinished run that this one took the place of holds images that nobody will use."""
+        old = self._before
+        if old.status != "unfinished" or old.folder == str(self._folder):
+            return
+        if old.folder and is_resumable(Path(old.folder)):
+            shutil.rmtree(old.folder, ignore_errors=True)
+
+    def _point(self, name: str, step: int, value: float) -> None:
+        curve = self.curves.setdefault(name, [])
+        while curve and curve[-1][0] >= step:  # a resumed training repeats the steps since its checkpoint
+            curve.pop()
+        curve.append((float(step), value))
+
+    def _frozen(self) -> dict[str, tuple[tuple[float, float], ...]]:
+        return {name: tuple(points) for name, points in self.curves.items()}
+
+    def _keep(self, run: AdaptRun) -> None:
+        self._desk.update(replace(self._desk.state, adapted=run), "adapt")
+
+
+class Resumption(Adaptation):
+    """Goes on with the latest adaptation, with the images that it began with.
+
+    Args:
+        desk: Scene, settings, state.
+        finished: Takes settings, source model, and the seconds a training step where they were measured.
+    """
+
+    title = "Adapting the model (resumed)"
+
+    def __init__(self, desk: Desk, finished: Finished) -> None:
+        run = desk.state.adapted
+        request, names = saved_request(Path(run.folder))
+        super().__init__(desk, (), (), None, request.settings, request.name, finished)
+        self._request, self._model = request, request.model
+        self._names = names
+        self._folder = Path(run.folder)
+        self.curves = {name: list(points) for name, points in run.curves.items()}
+
+    def prepare(self) -> Generator[str, None, AdaptRequest]:
+        # The device may be another one by now; everything else must stay what it was.
+        return replace(self._request, prediction=prediction_settings(self._desk.settings))
+        yield ""
+
+
+def is_resumable(folder: Path) -> bool:
+    """Whether a folder holds an unfinished run with its images."""
+    return (folder / REQUEST).is_file() and (folder / INPUTS).is_dir()
+
+
+def saved_request(folder: Path) -> tuple[AdaptRequest, dict[str, str]]:
+    """The request of an unfinished run, and what its files are.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    try:
+        record = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError("cannot be resumed: its request is not readable.", file=folder) from error
+    names = {str(path): str(name) for path, name in record.get("names", {}).items()}
+    return from_json(AdaptRequest, record.get("request")), names
+
+
+class _Pace:
+    """Seconds a step of the longest stage, its first steps left out."""
+
+    def __init__(self) -> None:
+        self.seconds_a_step: float | None = None
+        self._longest = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self._began: float | None = None
+        self._steps = 0
+
+    def step(self, advance: int) -> None:
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            return
+        self._steps += advance
+        if self._steps > self._longest:
+            self._longest = self._steps
+            self.seconds_a_step = (now - self._began) / self._steps
