@@ -6,15 +6,18 @@ import torch
 
 from TransferRiskLib.adaptation.folds import split_folds
 from TransferRiskLib.adaptation.selection import (
+    Shares,
     ValidationScores,
+    candidate_shares,
     choose_components,
-    choose_eep_weight,
+    choose_shares,
     choose_stop,
-    default_eep_weight,
+    default_shares,
     dice_per_class,
     mean_dice,
     validation_scores,
 )
+from TransferRiskLib.adaptation.settings import preset_settings
 
 
 def test_dice_per_class_by_hand_leaves_out_unlabelled_voxels_and_absent_classes():
@@ -30,43 +33,64 @@ def test_mean_dice_is_over_labels_of_the_means_over_cases_that_have_them():
     assert mean_dice(table) == pytest.approx((0.7 + 0.2) / 2)
 
 
+ALONE, HALF = Shares(1.0, 0.0), Shares(1.0, 0.5)
+
+
 def test_validation_scores_mix_the_eep_in_and_clean_components():
     labels = torch.zeros(1, 1, 6, dtype=torch.int64)
     labels[0, 0, :2] = 1
     adapted = torch.tensor([[0.4, 0.6, 0.9, 0.9, 0.4, 0.9], [0.6, 0.4, 0.1, 0.1, 0.6, 0.1]])
     eep = torch.tensor([[0.1, 0.1, 0.9, 0.9, 0.9, 0.9], [0.9, 0.9, 0.1, 0.1, 0.1, 0.1]])
     shape = (2, 1, 1, 6)
-    scores = validation_scores(adapted.reshape(shape), eep.reshape(shape), labels, (0.0, 0.5))
+    scores = validation_scores(adapted.reshape(shape), eep.reshape(shape), labels, (ALONE, HALF))
     # alone: voxels 0 and 4; of two equal components the first stays; mixed: voxels 0 and 1
-    assert scores.plain[0.0][0, 0] == pytest.approx(2 * 1 / (2 + 2))
-    assert scores.largest[0.0][0, 0] == pytest.approx(2 * 1 / (1 + 2))
-    assert scores.plain[0.5][0, 0] == 1.0
-    assert choose_components(scores, 0.0, ("organ",)) == ("organ",)
-    assert choose_components(scores, 0.5, ("organ",)) == ()
-    restored = ValidationScores.from_dict(scores.to_dict())
-    assert restored.plain[0.5][0, 0] == 1.0 and set(restored.plain) == {0.0, 0.5}
+    assert scores.plain[ALONE][0, 0] == pytest.approx(2 * 1 / (2 + 2))
+    assert scores.largest[ALONE][0, 0] == pytest.approx(2 * 1 / (1 + 2))
+    assert scores.plain[HALF][0, 0] == 1.0
+    assert choose_components(scores, ALONE, ("organ",)) == ("organ",)
+    assert choose_components(scores, HALF, ("organ",)) == ()
+    restored = ValidationScores.from_list(scores.to_list())
+    assert restored.plain[HALF][0, 0] == 1.0 and set(restored.plain) == {ALONE, HALF}
 
 
-def scores_of(dice_by_weight: dict[float, float]) -> ValidationScores:
-    tables = {weight: np.array([[dice]]) for weight, dice in dice_by_weight.items()}
+def scores_of(dice: dict[Shares, float]) -> ValidationScores:
+    tables = {shares: np.array([[value]]) for shares, value in dice.items()}
     return ValidationScores(tables, tables)
 
 
 @pytest.mark.parametrize(
-    ("dice", "score", "chosen"),
+    ("dice", "default", "chosen"),
     [
-        ({0.0: 0.80, 0.25: 0.81, 0.5: 0.809, 0.75: 0.7}, 0.6, 0.5),  # better, but not clearly
-        ({0.0: 0.80, 0.25: 0.82, 0.5: 0.809, 0.75: 0.7}, 0.6, 0.25),
-        ({0.0: 0.80, 0.25: 0.801, 0.5: 0.7, 0.75: 0.6}, 0.0, 0.0),
-        ({0.0: 0.80, 0.25: 0.9, 0.5: 0.7, 0.75: 0.6}, 0.0, 0.25),
+        ({ALONE: 0.80, HALF: 0.809, Shares(1.0, 0.25): 0.811}, HALF, HALF),  # better, but not clearly
+        ({ALONE: 0.80, HALF: 0.809, Shares(0.6, 0.25): 0.82}, HALF, Shares(0.6, 0.25)),
+        ({ALONE: 0.80, HALF: 0.9}, ALONE, HALF),
     ],
 )
-def test_another_share_than_the_default_must_be_clearly_better(dice, score, chosen):
-    assert choose_eep_weight(scores_of(dice), score) == chosen
+def test_other_shares_than_the_default_must_be_clearly_better(dice, default, chosen):
+    assert choose_shares(scores_of(dice), default) == chosen
 
 
-def test_the_default_share_asks_whether_the_source_informs():
-    assert (default_eep_weight(0.03), default_eep_weight(0.65)) == (0.0, 0.5)
+@pytest.mark.parametrize(
+    ("changes", "keeps_head", "score", "expected"),
+    [
+        ({}, True, 0.65, Shares(0.6, 0.25)),
+        ({}, False, 0.65, Shares(1.0, 0.5)),
+        ({}, False, 0.03, Shares(1.0, 0.0)),
+        ({"wise_ft": 1.0}, True, 0.65, Shares(1.0, 0.5)),
+        ({"eep_weight": 0.75}, True, 0.03, Shares(0.6, 0.75)),
+        ({"scheme": "scratch"}, False, 0.65, Shares(1.0, 0.0)),
+    ],
+)
+def test_default_shares_ask_whether_the_source_informs(changes, keeps_head, score, expected):
+    settings = preset_settings("recommended", **changes)
+    assert default_shares(settings, keeps_head, score) == expected
+    assert expected in candidate_shares(settings, keeps_head)
+
+
+def test_only_what_the_settings_leave_open_is_tried():
+    assert candidate_shares(preset_settings("plain"), True) == (ALONE,)
+    assert len(candidate_shares(preset_settings("recommended"), True)) == 8
+    assert {s.adapted for s in candidate_shares(preset_settings("recommended"), False)} == {1.0}
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from TransferRiskLib.adaptation.evidence import Evidence
 from TransferRiskLib.adaptation.folds import split_folds
+from TransferRiskLib.adaptation.packaging import adapted_card, with_eep
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.selection import (
-    EEP_WEIGHTS,
+    Shares,
     ValidationScores,
+    candidate_shares,
     choose_components,
-    choose_eep_weight,
+    choose_shares,
     choose_stop,
-    default_eep_weight,
+    default_shares,
     mean_dice,
     validation_scores,
 )
@@ -37,10 +38,7 @@ from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.predict import predict_on_grid
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.inference.settings import PredictionSettings
-from TransferRiskLib.models.averaging import average_weights
 from TransferRiskLib.models.card import ModelCard
-from TransferRiskLib.models.composite import EepAveraged
-from TransferRiskLib.models.networks import copy_network
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.transfer.statistics import JointStatistics
@@ -55,7 +53,7 @@ class AdaptedModel:
         statistics: Joint statistics of source states and target labels over all cases; None from
             scratch, where the source is not asked.
         normalised_score: How much the source's outputs tell about the target, 0 to 1; 0 from scratch.
-        eep_weight: Share of the EEP in the prediction.
+        shares: How the source takes part in the prediction.
         validation: Mean validation Dice per foreground label; empty without folds.
         audit: Transfer against from scratch on the same folds.
         curves: Name of a training to its (step, loss) history and (step, validation Dice) curve.
@@ -65,7 +63,7 @@ class AdaptedModel:
     model: SourceModel
     statistics: JointStatistics | None
     normalised_score: float
-    eep_weight: float
+    shares: Shares
     validation: dict[str, float] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     curves: dict[str, Trained] = field(default_factory=dict)
@@ -134,9 +132,9 @@ class _Adaptation:
         folds = split_folds([case.group for case in self.cases], s.folds, s.seed)
         if s.audit and not folds:
             self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
-        weight = s.eep_weight if s.eep_weight is not None else default_eep_weight(normalised)
-        if s.scheme == "scratch":
-            weight = 0.0
+        keeps_head = s.scheme != "scratch" and not starting_network(self.source, self.target, s).fresh
+        self.candidates = candidate_shares(s, keeps_head)
+        shares = default_shares(s, keeps_head, normalised)
         keep: tuple[str, ...] = ()
         if s.postprocess == "largest-component":
             keep = self.target.names[1:]
@@ -144,24 +142,21 @@ class _Adaptation:
         stop: int | None = None
         if folds:
             scores = ValidationScores.pooled([self._fold(n, *fold) for n, fold in enumerate(folds)])
-            if len(self._candidates()) > 1:
-                weight = choose_eep_weight(scores, normalised)
+            shares = choose_shares(scores, shares)
             if s.postprocess == "auto":
-                keep = choose_components(scores, weight, self.target.names[1:])
+                keep = choose_components(scores, shares, self.target.names[1:])
             stop = choose_stop([t.curve for n, t in self.curves.items() if n.startswith("Fold")], s.steps)
-            validation = _per_label(scores, weight, keep, self.target)
+            validation = _per_label(scores, shares, keep, self.target)
         audit = self._audit(folds) if s.audit and folds else []
         trained, start = self._train("Final training", everyone, None, s, stop)
-        state = trained.state
-        if s.wise_ft < 1 and s.scheme != "scratch":
-            # a fresh head has no start worth averaging with
-            before = {name: state[name] if name in start.fresh else start.before[name] for name in state}
-            state = average_weights(before, state, s.wise_ft)
-        start.network.load_state_dict(state)
+        start.network.load_state_dict(start.averaged(trained.state, shares.adapted))
         card = dataclasses.replace(self.card, keep_largest=keep)
-        model = self._package(card, start, statistics, weight)
+        network, config = start.network, start.config
+        if shares.eep > 0 and statistics is not None:
+            network, config = with_eep(self.source, network, config, statistics, shares.eep)
+        model = SourceModel(card, network.to("cpu"), config)
         return AdaptedModel(
-            model, statistics, normalised, weight, validation, audit, self.curves, self.resumed
+            model, statistics, normalised, shares, validation, audit, self.curves, self.resumed
         )
 
     def _ask_source(self) -> Evidence:
@@ -181,25 +176,25 @@ class _Adaptation:
         """Train on one fold and score its held-out cases for every choice that validation makes."""
         trained, start = self._train(f"Fold {number + 1}", train, held_out, self.settings, None)
         file = self.folder / f"fold-{number + 1}" / "scores.json"
-        weights = self._candidates()
         if file.exists():
-            return ValidationScores.from_dict(json.loads(file.read_text(encoding="utf-8")))
-        start.network.load_state_dict(trained.state)
+            return ValidationScores.from_list(json.loads(file.read_text(encoding="utf-8")))
         parts = []
-        for n in held_out:
-            adapted = self._predict(start.network, n)
-            eep = self.evidence.eep(n, self.evidence.statistics(train)) if any(weights) else None
-            parts.append(validation_scores(adapted, eep, self._labels(n), weights))
-        scores = ValidationScores.pooled(parts)
-        write_json(file, scores.to_dict())
+        for adapted_share in dict.fromkeys(shares.adapted for shares in self.candidates):
+            shares = [each for each in self.candidates if each.adapted == adapted_share]
+            start.network.load_state_dict(start.averaged(trained.state, adapted_share))
+            parts.append(
+                ValidationScores.pooled([self._score(start.network, n, train, shares) for n in held_out])
+            )
+        scores = ValidationScores.joined(parts)
+        write_json(file, scores.to_list())
         return scores
 
-    def _candidates(self) -> tuple[float, ...]:
-        if self.settings.scheme == "scratch":
-            return (0.0,)
-        if self.settings.eep_weight is None:
-            return EEP_WEIGHTS
-        return (self.settings.eep_weight,)
+    def _score(
+        self, network: torch.nn.Module, n: int, train: list[int], shares: list[Shares]
+    ) -> ValidationScores:
+        mixes = any(each.eep for each in shares)
+        eep = self.evidence.eep(n, self.evidence.statistics(train)) if mixes else None
+        return validation_scores(self._predict(network, n), eep, self._labels(n), shares)
 
     def _audit(self, folds: list[tuple[list[int], list[int]]]) -> list[AuditEntry]:
         """The same budget from scratch on the same folds.
@@ -223,8 +218,8 @@ class _Adaptation:
                 trained, start = self._train(label, train, held_out, settings, None)
                 start.network.load_state_dict(trained.state)
                 for n in held_out:
-                    scores = validation_scores(self._predict(start.network, n), None, self._labels(n), (0.0,))
-                    for label_name, dice in zip(names, scores.plain[0.0][0], strict=True):
+                    scores = self._score(start.network, n, train, [Shares()])
+                    for label_name, dice in zip(names, scores.plain[Shares()][0], strict=True):
                         if dice == dice:  # absent labels are NaN and say nothing
                             sides[side].setdefault(label_name, []).append(float(dice))
         return list(audit_rows(sides["transfer"], sides["scratch"]))
@@ -272,10 +267,8 @@ class _Adaptation:
 
     def _validator(self, held_out: list[int]) -> Callable[[torch.nn.Module], float]:
         def validate(network: torch.nn.Module) -> float:
-            parts = [
-                validation_scores(self._predict(network, n), None, self._labels(n), (0.0,)) for n in held_out
-            ]
-            return mean_dice(ValidationScores.pooled(parts).plain[0.0])
+            parts = [self._score(network, n, [], [Shares()]) for n in held_out]
+            return mean_dice(ValidationScores.pooled(parts).plain[Shares()])
 
         return validate
 
@@ -326,25 +319,6 @@ class _Adaptation:
         model = SourceModel(self.card, network)
         return predict_on_grid(model, self.cases[n].image, self.prediction, _CancelOnly(self.progress))
 
-    # -- the result -----------------------------------------------------------------------------
-
-    def _package(
-        self, card: ModelCard, start: Start, statistics: JointStatistics | None, weight: float
-    ) -> SourceModel:
-        network, config = start.network, start.config
-        if weight > 0 and statistics is not None:
-            network = EepAveraged(
-                copy_network(self.source.network).to("cpu"),
-                network,
-                self.source.card.activation,
-                weight,
-                len(statistics.targets),
-                len(statistics.states),
-                torch.as_tensor(statistics.conditional, dtype=torch.float32),
-            ).eval()
-            config = _composite_config(self.source, config, weight, statistics)
-        return SourceModel(card, network.to("cpu"), config)
-
 
 class _CancelOnly(Progress):
     """Hides the steps of a part from the progress of the whole, but lets cancel through."""
@@ -353,18 +327,6 @@ class _CancelOnly(Progress):
         super().__init__()
         self.check = whole.check  # type: ignore[method-assign]
         self.message = whole.message  # type: ignore[method-assign]
-
-
-def adapted_card(card: ModelCard, target: LabelScheme, name: str = "") -> ModelCard:
-    """The card of a model adapted from `card` to the labels of `target`."""
-    return dataclasses.replace(
-        card,
-        name=name or f"{card.name}-adapted",
-        labels=target,
-        activation="softmax",
-        description=f"{card.name}, adapted to {', '.join(target.names[1:])} by transfer risk.",
-        keep_largest=(),
-    )
 
 
 def _patch(card: ModelCard, settings: AdaptationSettings) -> tuple[int, int, int]:
@@ -377,31 +339,15 @@ def _patch(card: ModelCard, settings: AdaptationSettings) -> tuple[int, int, int
 
 
 def _per_label(
-    scores: ValidationScores, weight: float, keep: tuple[str, ...], target: LabelScheme
+    scores: ValidationScores, shares: Shares, keep: tuple[str, ...], target: LabelScheme
 ) -> dict[str, float]:
     rows = {}
     for n, name in enumerate(target.names[1:]):
         table = scores.largest if name in keep else scores.plain
-        column = table[weight][:, n]
+        column = table[shares][:, n]
         if (column == column).any():
             rows[name] = float(column[column == column].mean())
     return rows
-
-
-def _composite_config(
-    source: SourceModel, adapted: dict[str, Any] | None, weight: float, statistics: JointStatistics
-) -> dict[str, Any] | None:
-    if source.config is None or adapted is None:
-        return None
-    return {
-        "_target_": "TransferRiskLib.models.composite.EepAveraged",
-        "source": source.config,
-        "adapted": adapted,
-        "source_activation": source.card.activation,
-        "eep_weight": weight,
-        "targets": len(statistics.targets),
-        "states": len(statistics.states),
-    }
 
 
 def _clear(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the validation folds decide: the step to stop at, the EEP's share, which components to keep."""
+"""What the validation folds decide: when to stop, the source's shares, which components to keep."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.evaluation.components import keep_largest
 
 EEP_WEIGHTS = (0.0, 0.25, 0.5, 0.75)
+WISE_SHARES = (1.0, 0.6)
 DEFAULT_EEP_WEIGHT = 0.5
+DEFAULT_EEP_WEIGHT_AVERAGED = 0.25
+"""With weights averaged towards the source the model already holds half of what the EEP brings."""
+DEFAULT_WISE_SHARE = 0.6
 INFORMATIVE = 0.1
 """Normalised score from which a source is taken to inform about the target (unrelated contrasts were
 measured under 0.03, related ones over 0.3)."""
@@ -20,62 +25,86 @@ MARGIN = 0.003
 
 
 @dataclass(frozen=True)
+class Shares:
+    """How the source takes part in the final prediction.
+
+    Attributes:
+        adapted: Share of the adapted weights in the average with the weights of the start (WiSE-FT).
+        eep: Share of the source's EEP in the probabilities.
+    """
+
+    adapted: float = 1.0
+    eep: float = 0.0
+
+
+@dataclass(frozen=True)
 class ValidationScores:
     """Dice of held-out cases: rows are cases, columns foreground labels, NaN where a label is absent.
 
     Attributes:
-        plain: Share of the EEP to Dice, shape (cases, labels).
+        plain: Shares to Dice, shape (cases, labels).
         largest: The same with only the largest component of every label kept.
     """
 
-    plain: Mapping[float, np.ndarray]
-    largest: Mapping[float, np.ndarray]
+    plain: Mapping[Shares, np.ndarray]
+    largest: Mapping[Shares, np.ndarray]
 
     @classmethod
     def pooled(cls, parts: Sequence[ValidationScores]) -> ValidationScores:
-        """The scores of all folds together."""
+        """The scores of all cases together."""
         return cls(
-            {w: np.concatenate([p.plain[w] for p in parts]) for w in parts[0].plain},
-            {w: np.concatenate([p.largest[w] for p in parts]) for w in parts[0].largest},
+            {s: np.concatenate([p.plain[s] for p in parts]) for s in parts[0].plain},
+            {s: np.concatenate([p.largest[s] for p in parts]) for s in parts[0].largest},
         )
 
-    def to_dict(self) -> dict:
+    @classmethod
+    def joined(cls, parts: Sequence[ValidationScores]) -> ValidationScores:
+        """The scores of the same cases with different shares."""
+        return cls(
+            {s: table for p in parts for s, table in p.plain.items()},
+            {s: table for p in parts for s, table in p.largest.items()},
+        )
+
+    def to_list(self) -> list[dict]:
         """JSON; absent labels are null."""
-        return {
-            name: {f"{w:g}": [[None if np.isnan(v) else float(v) for v in row] for row in table]
-                   for w, table in getattr(self, name).items()}
-            for name in ("plain", "largest")
-        }  # fmt: skip
+        return [
+            {"adapted": s.adapted, "eep": s.eep, "plain": _rows(table), "largest": _rows(self.largest[s])}
+            for s, table in self.plain.items()
+        ]
 
     @classmethod
-    def from_dict(cls, value: Mapping) -> ValidationScores:
-        """What `to_dict` gave."""
+    def from_list(cls, value: Sequence[Mapping]) -> ValidationScores:
+        """What `to_list` gave."""
         plain, largest = (
-            {float(w): np.array(rows, dtype=float) for w, rows in value[name].items()}
+            {Shares(row["adapted"], row["eep"]): np.array(row[name], dtype=float) for row in value}
             for name in ("plain", "largest")
         )
         return cls(plain, largest)
 
 
+def _rows(table: np.ndarray) -> list[list[float | None]]:
+    return [[None if np.isnan(v) else float(v) for v in row] for row in table]
+
+
 def validation_scores(
-    adapted: torch.Tensor, eep: torch.Tensor | None, labels: torch.Tensor, weights: Sequence[float]
+    adapted: torch.Tensor, eep: torch.Tensor | None, labels: torch.Tensor, shares: Sequence[Shares]
 ) -> ValidationScores:
-    """Scores of one held-out case for every share of the EEP.
+    """Scores of one held-out case for some shares of the EEP.
 
     Args:
         adapted: Probabilities of the adapted model, (Y, X, Y, Z).
         eep: Expected empirical prediction of the source, (Y, X, Y, Z); None without a source.
         labels: Class indices, -1 where unlabelled.
-        weights: Shares of the EEP to try.
+        shares: What to try; `adapted` is only carried along: these are the probabilities it gave.
     """
     plain, largest = {}, {}
     classes = range(1, adapted.shape[0])
-    for weight in weights:
-        mixture = adapted if eep is None or weight == 0 else (1 - weight) * adapted + weight * eep
-        prediction = mixture.argmax(0).numpy().astype(np.int16)
-        plain[weight] = dice_per_class(prediction, labels.numpy(), len(adapted))[None]
+    for share in shares:
+        mixed = adapted if eep is None or share.eep == 0 else (1 - share.eep) * adapted + share.eep * eep
+        prediction = mixed.argmax(0).numpy().astype(np.int16)
+        plain[share] = dice_per_class(prediction, labels.numpy(), len(adapted))[None]
         cleaned = keep_largest(prediction, classes)
-        largest[weight] = dice_per_class(cleaned, labels.numpy(), len(adapted))[None]
+        largest[share] = dice_per_class(cleaned, labels.numpy(), len(adapted))[None]
     return ValidationScores(plain, largest)
 
 
@@ -97,24 +126,48 @@ def mean_dice(table: np.ndarray) -> float:
     return float(np.nanmean(table[:, present], axis=0).mean()) if present.any() else 0.0
 
 
-def choose_eep_weight(scores: ValidationScores, normalised: float) -> float:
-    """The share with the best validation Dice; the default unless another is clearly better."""
-    default = default_eep_weight(normalised)
-    dice = {weight: mean_dice(table) for weight, table in scores.plain.items()}
-    best = max(dice, key=lambda weight: dice[weight])
+def candidate_shares(settings: AdaptationSettings, keeps_head: bool) -> tuple[Shares, ...]:
+    """What validation may choose from: everything that the settings leave open.
+
+    Args:
+        settings: `eep_weight` and `wise_ft` that are not None are taken as they are.
+        keeps_head: Whether the head comes from the source; weights are averaged by themselves only
+            then, since a new head belongs to the adapted features.
+    """
+    if settings.scheme == "scratch":
+        return (Shares(),)
+    open_shares = WISE_SHARES if keeps_head else WISE_SHARES[:1]
+    shares = open_shares if settings.wise_ft is None else (settings.wise_ft,)
+    weights = EEP_WEIGHTS if settings.eep_weight is None else (settings.eep_weight,)
+    return tuple(Shares(share, weight) for share in shares for weight in weights)
+
+
+def default_shares(settings: AdaptationSettings, keeps_head: bool, normalised: float) -> Shares:
+    """The shares without validation; the EEP takes part only where the source informs."""
+    if settings.scheme == "scratch":
+        return Shares()
+    share = settings.wise_ft
+    if share is None:
+        share = DEFAULT_WISE_SHARE if keeps_head else 1.0
+    weight = settings.eep_weight
+    if weight is None:
+        weight = DEFAULT_EEP_WEIGHT if share == 1 else DEFAULT_EEP_WEIGHT_AVERAGED
+        weight = weight if normalised >= INFORMATIVE else 0.0
+    return Shares(share, weight)
+
+
+def choose_shares(scores: ValidationScores, default: Shares) -> Shares:
+    """The shares with the best validation Dice; the default unless another is clearly better."""
+    dice = {shares: mean_dice(table) for shares, table in scores.plain.items()}
+    best = max(dice, key=lambda shares: dice[shares])
     return best if dice[best] > dice[default] + MARGIN else default
 
 
-def default_eep_weight(normalised: float) -> float:
-    """The share without validation: a half where the source informs about the target, else nothing."""
-    return DEFAULT_EEP_WEIGHT if normalised >= INFORMATIVE else 0.0
-
-
-def choose_components(scores: ValidationScores, weight: float, names: Sequence[str]) -> tuple[str, ...]:
+def choose_components(scores: ValidationScores, shares: Shares, names: Sequence[str]) -> tuple[str, ...]:
     """Foreground labels whose mean validation Dice rises when only their largest component is kept."""
     kept = []
     for n, name in enumerate(names):
-        before, after = scores.plain[weight][:, n], scores.largest[weight][:, n]
+        before, after = scores.plain[shares][:, n], scores.largest[shares][:, n]
         if not np.isnan(before).all() and np.nanmean(after) > np.nanmean(before):
             kept.append(name)
     return tuple(kept)

@@ -83,9 +83,11 @@ class AdaptationSettings:
         sampling: Patch centres drawn uniformly, balanced over classes, or in proportion to risk.
         augmentation: Random changes of patches.
         eep_weight: Share of the EEP of the source in the final probabilities, 0 to 1; None chooses
-            it on the validation folds, or takes 0.5 where the source informs about the target.
+            it on the validation folds, or takes 0.5 where the source informs about the target (0.25
+            where weights are averaged as well).
         wise_ft: Share of the adapted weights when averaged with the start (Wortsman et al. 2022);
-            1 is the adapted model itself.
+            1 is the adapted model itself; None chooses it on the validation folds, or takes 0.6 where
+            the source's head was kept.
         folds: Validation folds over the target's subjects; None chooses (leave-one-out up to five
             subjects, else five), 0 or 1 trains on all cases with a fixed schedule.
         audit: Train from scratch with the same budget on the same folds and report the difference.
@@ -119,7 +121,7 @@ class AdaptationSettings:
     sampling: Literal["uniform", "balanced", "risk"] = "balanced"
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     eep_weight: float | None = 0.0
-    wise_ft: float = 1.0
+    wise_ft: float | None = 1.0
     folds: int | None = 0
     audit: bool = False
     postprocess: Literal["none", "largest-component", "auto"] = "none"
@@ -135,7 +137,7 @@ class AdaptationSettings:
             (self.batch_size >= 1, "The batch size must be at least 1."),
             (self.learning_rate > 0, "The learning rate must be positive."),
             (self.eep_weight is None or 0 <= self.eep_weight <= 1, "The EEP weight must be 0 to 1."),
-            (0 <= self.wise_ft <= 1, "The WiSE-FT share must be 0 to 1."),
+            (self.wise_ft is None or 0 <= self.wise_ft <= 1, "The WiSE-FT share must be 0 to 1."),
             (all(0 < f < 1 for f in self.weight_refresh), "Refresh fractions must lie between 0 and 1."),
             (0 <= self.weight_strength <= 1, "The weight strength must be 0 to 1."),
             (self.folds is None or self.folds >= 0, "The number of folds cannot be negative."),
@@ -168,6 +170,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "weights": "class-calibrated",
         "weight_refresh": (0.25, 0.5, 0.75),
         "uniform_start": True,
+        "wise_ft": None,
         "eep_weight": None,
         "folds": None,
         "audit": True,

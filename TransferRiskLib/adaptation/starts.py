@@ -12,6 +12,7 @@ from TransferRiskLib.adaptation.checkpoints import copy_of
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.models.averaging import average_weights
 from TransferRiskLib.models.heads import head_parameter_names, rebuild_for_labels
 from TransferRiskLib.models.networks import build_network
 from TransferRiskLib.models.source_model import SourceModel
@@ -36,6 +37,14 @@ class Start:
     fresh: set[str]
     probe_steps: int
     before: dict[str, torch.Tensor]
+
+    def averaged(self, state: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+        """`share` of the trained weights and the rest of the start's (WiSE-FT); a fresh parameter has
+        no start worth averaging with and stays as it was trained."""
+        if share == 1:
+            return state
+        before = {name: state[name] if name in self.fresh else self.before[name] for name in state}
+        return average_weights(before, state, share)
 
 
 def starting_network(source: SourceModel, target: LabelScheme, settings: AdaptationSettings) -> Start:

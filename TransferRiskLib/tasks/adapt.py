@@ -104,7 +104,8 @@ def _finish(
         [case.name for case in request.target.cohort.cases],
         to_json(request.settings),
         normalised_score=adapted.normalised_score,
-        eep_weight=adapted.eep_weight,
+        eep_weight=adapted.shares.eep,
+        wise_ft=adapted.shares.adapted,
         validation_dice=adapted.validation,
     )
     bundle = save_bundle(
@@ -119,7 +120,8 @@ def _finish(
         output / "history.csv",
         adapted.validation,
         audit,
-        adapted.eep_weight,
+        adapted.shares.eep,
+        adapted.shares.adapted,
         adapted.model.card.keep_largest,
         adapted.resumed,
     )

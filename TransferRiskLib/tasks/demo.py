@@ -227,7 +227,7 @@ def _findings(
             "labelled cases": ", ".join(case.name for case in run.labelled.cases),
             "scans": ", ".join(case.name for case in run.scans.cases),
             "seed": str(run.request.seed),
-            "EEP weight of the recommended model": f"{adapted['recommended'].eep_weight:g}",
+            "EEP share of the recommended model": f"{adapted['recommended'].eep_weight:g}",
             **versions(),
         },
         "methods": METHODS,
