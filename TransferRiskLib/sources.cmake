@@ -8,6 +8,7 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/evidence.py
   adaptation/folds.py
   adaptation/losses.py
+  adaptation/packaging.py
   adaptation/sampling.py
   adaptation/schemes.py
   adaptation/selection.py

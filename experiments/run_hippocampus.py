@@ -68,13 +68,17 @@ METHODS = ("source", "eep", "scratch", "paper", "plain-unaugmented", "plain", "r
 
 
 def settings_of(method: str, scenario: str, seed: int, **changes) -> AdaptationSettings:
-    """The settings of a method under the common budget; the audit, which changes nothing, is left out."""
+    """The settings of a method under the common budget of one training.
+
+    The recommended preset goes without folds, so that every method trains once; the shares of the
+    source are then the defaults.
+    """
     preset = method.removesuffix("-unaugmented")
     values = {**BUDGET, "seed": seed, "learning_rate": LEARNING_RATES[preset]}
     if preset != method:
         values["augmentation"] = AugmentationSettings.off()
     if method == "recommended":
-        values |= {"audit": False, "folds": 2}
+        values |= {"audit": False, "folds": 0}
         if scenario == "task":  # the probe's steps come out of the same budget
             values |= {"probe_steps": PROBE_STEPS, "steps": BUDGET["steps"] - PROBE_STEPS}
     return preset_settings(preset, **{**values, **changes})

@@ -42,6 +42,13 @@ def test_new_labels_get_a_probed_head_on_the_source_features():
         assert name in start.head or torch.equal(value, theirs[name])
 
 
+def test_rows_of_matching_labels_are_kept_beside_new_ones():
+    source = tiny_model("CSF", "GM")
+    start = starting_network(source, LabelScheme.of("GM", "lesion"), AdaptationSettings(probe_steps=9))
+    torch.testing.assert_close(outputs(start.network)[:, :2], outputs(source.network)[:, [0, 2]])
+    assert start.probe_steps == 9 and start.fresh == start.head
+
+
 def test_from_scratch_shares_nothing_with_the_source():
     source = tiny_model("CSF", "GM", seed=3)
     settings = AdaptationSettings(scheme="scratch", head="random")

@@ -63,7 +63,7 @@ class AdaptationSettings:
             weights towards the source (Li et al. 2018); `scratch` forgets the source (control).
         head: `keep` the source's head rows where label names match; `probe` trains a new head first
             with everything else frozen (linear probe); `random` starts a new head as it comes;
-            `auto` keeps where all target labels match, else probes.
+            `auto` keeps the rows of labels that match and probes where any label is new.
         probe_steps: Steps of the linear probe; they count on top of `steps`.
         l2sp: Strength of the pull of `l2sp`.
         loss: Weighted cross-entropy alone, or with soft Dice.

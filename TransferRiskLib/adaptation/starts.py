@@ -63,10 +63,13 @@ def starting_network(source: SourceModel, target: LabelScheme, settings: Adaptat
             f"{', '.join(missing) or 'exclusive labels'}.",
             hint="Choose the head 'auto' or 'probe', or name the labels as the source does.",
         )
-    keep = settings.head == "keep" or (settings.head == "auto" and matches)
+    # a background row alone is not worth keeping: its logits would drown those of fresh rows
+    shared = [name for name in target.names[1:] if name.casefold() in names]
+    keep = settings.head == "keep" or (settings.head == "auto" and bool(shared))
     network, config, _ = rebuild_for_labels(source, target, keep_matching=keep, seed=settings.seed)
     head = head_parameter_names(config)
-    fresh = set() if keep else set(head)
+    complete = keep and matches
+    fresh = set() if complete else set(head)
     if settings.scheme == "scratch":
         if config is None:
             raise SettingsError(
@@ -77,6 +80,6 @@ def starting_network(source: SourceModel, target: LabelScheme, settings: Adaptat
             torch.manual_seed(settings.seed)
             network = build_network(copy.deepcopy(config))
         fresh = {name for name, _ in network.named_parameters()}
-    probing = settings.head in ("auto", "probe") and not keep and settings.scheme != "scratch"
+    probing = settings.head in ("auto", "probe") and not complete and settings.scheme != "scratch"
     steps = settings.probe_steps if probing else 0
     return Start(network, config, head, fresh, steps, copy_of(network.state_dict()))

@@ -150,7 +150,7 @@ class Trainer:
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceError(
                 f"The GPU ran out of memory while training ({self.plan.name}).",
-                hint="Use a smaller batch size or patch size, or the CPU.",
+                hint="Use a smaller batch size, or the CPU.",
             ) from error
         self._save()
         run = self.run

@@ -67,6 +67,11 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
     image = torch.empty((len(card.channels), *grid.size), dtype=torch.float32)
     for c, (channel, array) in enumerate(zip(card.channels, loaded.images, strict=True)):
         on_grid = resample(Volume(array, loaded.geometry), grid, "linear").array
+        if card.normalisation.nonzero:
+            # interpolation, and the rounding of a header's matrix, turn zeros at the border into tiny
+            # values that would count as tissue
+            tissue = Volume((array != 0).astype(np.uint8), loaded.geometry)
+            on_grid = np.where(resample(tissue, grid, "nearest").array > 0, on_grid, np.float32(0))
         values = normalise(on_grid, card.normalisation, case=loaded.name, channel=channel)
         image[c] = torch.from_numpy(values.transpose(2, 1, 0))
     return Prepared(image, _labels(loaded, grid), grid, loaded.geometry, loaded.name, loaded.group)

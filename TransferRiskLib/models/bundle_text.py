@@ -223,7 +223,12 @@ def _postprocessing(card: ModelCard) -> list[dict[str, Any]]:
         },
         {"_target_": "AsDiscreted", "keys": "pred", **({"argmax": True} if softmax else {"threshold": 0.5})},
         *([components] if softmax and card.keep_largest else []),
-        {"_target_": "SaveImaged", "keys": "pred", "output_dir": "@output_dir"},
+        {
+            "_target_": "SaveImaged",
+            "keys": "pred",
+            "output_dir": "@output_dir",
+            "data_root_dir": "@dataset_dir",
+        },
     ]
 
 

@@ -17,7 +17,15 @@ from TransferRiskLib.tasks.requests import ProbeRequest
 from TransferRiskLib.tasks.results import ProbeResult
 
 TORCH = "torch>=2.6"
-REQUIREMENTS = ("numpy>=1.26", "SimpleITK>=2.3", "monai>=1.4", "scipy>=1.11", "matplotlib>=3.8")
+REQUIREMENTS = (
+    "numpy>=1.26",
+    "SimpleITK>=2.3",
+    "monai>=1.4",
+    "scipy>=1.11",
+    "einops>=0.7",
+    "pyyaml>=6",
+    "matplotlib>=3.8",
+)
 """What the worker needs besides torch."""
 
 

@@ -80,7 +80,7 @@ def demo(request: DemoRequest, progress: Progress) -> DemoResult:
 
 def demo_settings(method: str, request: DemoRequest) -> AdaptationSettings:
     """The common budget of the demonstration: small, so that it ends within minutes on two cores."""
-    changes: dict[str, Any] = {"steps": 40, "probe_steps": 10, "validate_every": 20, "batch_size": 1}
+    changes: dict[str, Any] = {"steps": 90, "probe_steps": 15, "validate_every": 45, "batch_size": 1}
     changes |= {"folds": 2 if method == "recommended" else 0, "seed": request.seed}
     if request.quick:
         changes |= {"steps": 2, "probe_steps": 1, "validate_every": 1, "folds": 0, "audit": False}
