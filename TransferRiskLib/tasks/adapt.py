@@ -121,9 +121,9 @@ def _finish(
         adapted.validation,
         audit,
         adapted.shares.eep,
-        adapted.shares.adapted,
         adapted.model.card.keep_largest,
         adapted.resumed,
+        adapted.shares.adapted,
     )
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:

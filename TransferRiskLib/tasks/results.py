@@ -98,9 +98,9 @@ class AdaptResult:
         validation: Mean validation Dice per label, empty without folds.
         audit: Transfer against from scratch per label, empty when it was not asked for.
         eep_weight: Share of the EEP in the prediction.
-        wise_ft: Share of the adapted weights in the average with the source's.
         keep_largest: Labels of which only the largest component is kept.
         resumed: Whether an interrupted run was continued.
+        wise_ft: Share of the adapted weights in the average with the source's.
     """
 
     bundle: Path
@@ -108,9 +108,9 @@ class AdaptResult:
     validation: Mapping[str, float] = field(default_factory=dict)
     audit: tuple[AuditRow, ...] = ()
     eep_weight: float = 0.0
-    wise_ft: float = 1.0
     keep_largest: tuple[str, ...] = ()
     resumed: bool = False
+    wise_ft: float = 1.0
 
 
 @dataclass(frozen=True)
