@@ -43,8 +43,8 @@ def table(folder: Path, scenario: str | None, suffix: str, baseline: str) -> lis
     """Markdown: Dice and HD95 of every method, and its paired difference from the baseline."""
     dice, hd95 = (read_cells(folder, f"{name}{suffix}") for name in ("dice", "hd95"))
     lines = [
-        f"| method | cells | Dice | HD95 (mm) | Dice − {baseline} | wins | HD95 − {baseline} |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        f"| method | cells | Dice | HD95 (mm) | Dice − {baseline} | median | wins | HD95 − {baseline} |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for method in ORDER:
         if method not in dice:
@@ -60,10 +60,12 @@ def table(folder: Path, scenario: str | None, suffix: str, baseline: str) -> lis
         scores = 100 * np.array(list(mine.values()))
         row = [method, str(len(scores)), _spread(scores), _spread(np.array(list(far.values())))]
         if method == baseline:
-            row += ["", "", ""]
+            row += ["", "", "", ""]
         else:
             gain, distance = 100 * paired(mine, base), paired(far, base_far)
-            row += [_spread(gain, "+.1f"), f"{(gain > 0).sum()}/{len(gain)}", _spread(distance, "+.1f")]
+            middle = f"{np.median(gain):+.1f}" if len(gain) else ""
+            wins = f"{(gain > 0).sum()}/{len(gain)}"
+            row += [_spread(gain, "+.1f"), middle, wins, _spread(distance, "+.1f")]
         lines.append("| " + " | ".join(row) + " |")
     return lines
 
