@@ -127,8 +127,10 @@ set(MODULE_PYTHON_SCRIPTS
   panels/adapt.py
   panels/adapt_options.py
   panels/application.py
+  panels/augmentation_options.py
   panels/environment.py
   panels/job_line.py
+  panels/option_widgets.py
   panels/panel.py
   panels/risk_map.py
   panels/sample_data.py

@@ -175,6 +175,11 @@ def test_display_of_a_map(desk: SimpleNamespace) -> None:
         ("steps", 500, 500),
         ("learning_rate", 0.01, 0.01),
         ("eep_weight", 0.25, 0.25),
+        ("wise_ft", 0.5, 0.5),
+        ("l2sp", 0.5, 0.5),
+        ("momentum", 0.95, 0.95),
+        ("weight_decay", 0.00003, 0.00003),
+        ("checkpoint_seconds", 30, 30),
         ("folds", 3, 3),
     ],
 )
@@ -196,15 +201,108 @@ def test_advanced_choices_and_automatic(desk: SimpleNamespace) -> None:
     ]
 
 
-def test_advanced_offers_only_settings_that_exist(desk: SimpleNamespace) -> None:
+@pytest.mark.parametrize("field", ["eep_weight", "wise_ft"])
+def test_advanced_shares_can_be_left_to_the_program(desk: SimpleNamespace, field: str) -> None:
+    share = option(desk, field).widget
+    assert share.text == "automatic"
+    share.setValue(0.0)
+    share.setValue(share.minimum)
+    assert requests(desk) == [("adapting.set_option", field, 0.0), ("adapting.set_option", field, None)]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "value"),
+    [
+        ("patch_size", "64, 64, 48", (64, 64, 48)),
+        ("patch_size", "64 x 64 x 48", (64, 64, 48)),
+        ("patch_size", "64, big", (64, "big")),
+        ("weight_refresh", "0.5", (0.5,)),
+        ("weight_refresh", "", ()),
+    ],
+)
+def test_advanced_lines_of_numbers(desk: SimpleNamespace, field: str, typed: str, value: Any) -> None:
+    line = option(desk, field).widget
+    line.setText(typed)
+    line.editingFinished.emit()
+    assert requests(desk) == [("adapting.set_option", field, value)]
+
+
+def test_advanced_line_that_is_only_left_asks_nothing(desk: SimpleNamespace) -> None:
+    line = option(desk, "weight_refresh").widget
+    assert line.text == "0.25, 0.5, 0.75"
+    line.editingFinished.emit()
+    assert requests(desk) == []
+
+
+def test_advanced_patch_without_numbers_is_automatic(desk: SimpleNamespace) -> None:
+    from dataclasses import replace
+
+    desk.session.adapting.settings = replace(desk.session.adapting.settings, patch_size=(32, 32, 16))
+    desk.session.tell("adapt")
+    desk.tick()
+    line = option(desk, "patch_size").widget
+    assert line.text == "32, 32, 16" and line.placeholderText == "automatic"
+    line.setText(" ")
+    line.editingFinished.emit()
+    assert requests(desk) == [("adapting.set_option", "patch_size", None)]
+
+
+def test_advanced_refused_value_becomes_a_line_and_goes_back(desk: SimpleNamespace) -> None:
+    from TransferRiskLib.errors import SettingsError
+
+    desk.session.adapting.errors["set_option"] = SettingsError("Refresh fractions must lie between 0 and 1.")
+    line = option(desk, "weight_refresh").widget
+    line.setText("2")
+    line.editingFinished.emit()
+    desk.tick()
+    assert desk.ui.messageLabel.text == "Refresh fractions must lie between 0 and 1."
+    assert line.text == "0.25, 0.5, 0.75"
+
+
+def test_advanced_levels_of_augmentation(desk: SimpleNamespace) -> None:
+    from dataclasses import asdict, replace
+
+    from TransferRiskLib.adaptation.settings import AugmentationSettings
+
+    adapting = desk.session.adapting
+    own = adapting.settings.augmentation
+    level = option(desk, "augmentation").widget
+    for index in range(3):
+        assert level.currentIndex == index, "as preset, none, stronger"
+        index = (index + 1) % 3
+        level.activated.emit(index)
+        _, field, value = requests(desk)[-1]
+        assert field == "augmentation"
+        augmentation = AugmentationSettings(**{**value, "mirror_axes": tuple(value["mirror_axes"])})
+        assert augmentation == (own, AugmentationSettings.off(), AugmentationSettings.strong())[index]
+        adapting.settings = replace(adapting.settings, augmentation=augmentation)
+        desk.session.tell("adapt")
+        desk.tick()
+    adapting.settings = replace(adapting.settings, augmentation=replace(own, noise=0.7))
+    desk.session.tell("adapt")
+    desk.tick()
+    assert level.currentIndex == -1, "composed elsewhere"
+    option(desk, "augmentation.remap").widget.activated.emit(0)
+    option(desk, "augmentation.mirror_axes").widget.activated.emit(5)
+    kept = asdict(replace(own, noise=0.7)) | {"mirror_axes": []}
+    assert requests(desk)[-2:] == [
+        ("adapting.set_option", "augmentation", kept | {"remap": True}),
+        ("adapting.set_option", "augmentation", kept | {"mirror_axes": [0, 2]}),
+    ]
+
+
+def test_advanced_offers_every_setting_once_in_words(desk: SimpleNamespace) -> None:
     from dataclasses import fields
 
     from TransferRiskLib.adaptation.settings import AdaptationSettings
     from TransferRiskLib.panels.adapt_options import options
 
-    known = {field.name for field in fields(AdaptationSettings)}
+    known = {field.name for field in fields(AdaptationSettings)} - {"preset"}
     offered = [one.field for one in options()]
-    assert set(offered) <= known and len(set(offered)) == len(offered)
+    assert {field.split(".")[0] for field in offered} == known and len(set(offered)) == len(offered)
+    for one in options():
+        assert one.text and one.tip, one.field
+        assert len(one.words) in (0, len(one.choices)), one.field
 
 
 def test_half_a_path_is_not_passed_on(desk: SimpleNamespace, tmp_path: Path) -> None:

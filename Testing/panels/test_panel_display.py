@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from TransferRiskLib.errors import ModelError
+from TransferRiskLib.errors import ModelError, SettingsError
+from TransferRiskLib.tasks.results import ProbeResult
 
 ALLOWED = [
     ("rankButton", "models.can_rank"),
@@ -32,7 +34,7 @@ ALLOWED = [
     ("probeButton", "environment.can_probe"),
     ("releaseButton", "environment.can_release"),
     ("interpreterEdit", "environment.can_set_interpreter"),
-    ("planInstallButton", "jobs.can_start"),
+    ("planInstallButton", "environment.can_install"),
     ("cancelJobButton", "jobs.can_cancel"),
 ]
 
@@ -194,11 +196,21 @@ def test_a_mistake_of_ours_is_not_swallowed(desk: SimpleNamespace) -> None:
 
 
 def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -> None:
-    desk.session.environment.interpreter = "/opt/python"
+    ui, environment = desk.ui, desk.session.environment
+    ui.planInstallButton.click()
+    desk.tick()
+    assert not ui.goAheadButton.isHidden()
+    environment.own_python = "/opt/python"
+    environment.report = ProbeResult({"torch": None}, "/opt/python", problem="no torch")
+    environment.installation_text = lambda wheels=None: "/opt/python -m pip install monai"
+    desk.session.refusals["environment.can_install"] = "A Python of your own."
+    environment.errors["require_installable"] = SettingsError("A Python of your own.")
     desk.session.tell("environment")
     desk.tick()
-    assert not desk.ui.planInstallButton.enabled
-    assert "Python of your own" in desk.ui.planInstallButton.toolTip
+    assert ui.planInstallButton.enabled and ui.goAheadButton.isHidden() and not ui.goAheadButton.enabled
+    assert ui.installPlanLabel.text == "/opt/python -m pip install monai"
+    desk.window.attempt(environment_panel(desk)._install)
+    assert "install" not in {asked[0] for asked in desk.application.asked}
 
 
 def test_showing_the_session_asks_nothing_of_it(desk: SimpleNamespace) -> None:
@@ -238,3 +250,9 @@ def test_suggestion_leads_to_its_scan(desk: SimpleNamespace) -> None:
     desk.tick()
     assert ("cases.jump_to_suggestion", "b") in desk.session.calls
     assert desk.ui.caseNameEdit.text == "Ben"
+
+
+def environment_panel(desk: SimpleNamespace) -> Any:
+    from TransferRiskLib.panels.environment import EnvironmentPanel
+
+    return next(panel for panel in desk.window.panels if isinstance(panel, EnvironmentPanel))

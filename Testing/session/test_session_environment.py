@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,60 @@ def test_an_offline_installation_says_that_nothing_is_downloaded(stage, tmp_path
     text = stage.environment.installation_text(tmp_path)
     assert "nothing is downloaded" in text and f"--no-index --find-links {tmp_path}" in text
     assert "download" in stage.environment.installation_text()
+
+
+@pytest.mark.parametrize("named", ["in the settings", "by the variable TRANSFERRISK_PYTHON"])
+def test_a_named_interpreter_gets_a_command_and_no_installation(stage, tmp_path, monkeypatch, named):
+    python = tmp_path / "my python"
+    python.touch(mode=0o755)
+    assert stage.environment.own_python == "" and stage.environment.can_install()[0]
+    if "variable" in named:
+        monkeypatch.setenv("TRANSFERRISK_PYTHON", str(python))
+    else:
+        stage.environment.set_interpreter(str(python))
+    text = stage.environment.installation_text()
+    command = next(line for line in text.splitlines() if " -m pip install " in line)
+    assert shlex.split(command) == [str(python), "-m", "pip", "install", TORCH, *REQUIREMENTS]
+    assert named in text and "are installed into" not in text
+    assert f"--no-index --find-links {tmp_path / 'w'}" in stage.environment.installation_text(tmp_path / "w")
+    assert not stage.environment.can_install()[0]
+    with pytest.raises(SettingsError, match="Python of your own"):
+        stage.environment.require_installable()
+
+
+def test_the_setting_wins_over_the_variable(stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERRISK_PYTHON", "/elsewhere/python")
+    python = tmp_path / "python"
+    python.touch(mode=0o755)
+    stage.environment.set_interpreter(str(python))
+    assert stage.environment.own_python == str(python)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("patch_size", [0, 16, 16], "at least 1 voxel"),
+        ("patch_size", [16, 16], "a list of 3"),
+        ("weight_refresh", ["often"], "must be float"),
+        ("weight_refresh", [1.5], "between 0 and 1"),
+        ("momentum", 1.0, "less than 1"),
+        ("augmentation", {"mirror_axes": [3]}, "different ones"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_with_its_reason(stage, field, value, reason):
+    with pytest.raises(SettingsError, match=reason):
+        stage.adapting.set_option(field, value)
+    assert stage.adapting.overrides == {}
+
+
+def test_a_patch_that_the_model_cannot_take_is_refused_before_the_start(stage, bundle, add_scan):
+    stage.models.add(bundle)
+    add_scan("a")
+    stage.cases.add_from_scene()
+    stage.adapting.set_option("patch_size", [16, 16, 20])
+    assert "multiple" not in stage.adapting.can_start()[1]
+    stage.adapting.set_option("patch_size", [16, 16, 18])
+    assert "multiple of 4" in stage.adapting.can_start()[1]
 
 
 def test_a_bug_report_names_no_case_and_no_place_of_the_user(stage, bundle, add_scan, played):

@@ -145,6 +145,7 @@ class FakeSession:
             device="auto",
             device_choices=lambda: ("auto", "cpu", "cuda:0"),
             interpreter="",
+            own_python="",
             installation_text=lambda wheels=None: f"Will install monai. {wheels or ''}".strip(),
             pip_arguments=lambda wheels=None: ["monai"],
             bug_report=lambda: "report",

@@ -8,7 +8,9 @@ import ctk
 from slicer.i18n import tr as _
 
 from TransferRiskLib.errors import TransferRiskError
-from TransferRiskLib.panels.adapt_options import OptionWidget, options
+from TransferRiskLib.panels.adapt_options import options
+from TransferRiskLib.panels.augmentation_options import changed
+from TransferRiskLib.panels.option_widgets import OptionWidget
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, quietly, say, write
 
@@ -71,7 +73,7 @@ class AdaptPanel(Panel):
     def _set_option(self, field: str, value: Any) -> None:
         def change() -> None:
             try:
-                self.session.adapting.set_option(field, value)
+                self.session.adapting.set_option(*changed(self.session.adapting.settings, field, value))
             except TransferRiskError:
                 self.stale = True  # a refused value goes back to what holds
                 raise

@@ -2,124 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
-import qt
 from slicer.i18n import tr as _
 
-from TransferRiskLib.adaptation.settings import AdaptationSettings, Head, Normalised, Scheme, Weights
-from TransferRiskLib.panels.widgets import choose_from, on, position, quietly
+from TransferRiskLib.adaptation.settings import Head, Normalised, Scheme, Weights
+from TransferRiskLib.panels.augmentation_options import Level
+from TransferRiskLib.panels.option_widgets import Option
 
-
-@dataclass(frozen=True)
-class Option:
-    """One setting and the widget it gets.
-
-    Attributes:
-        field: Of `AdaptationSettings`.
-        text, tip: What the window says.
-        choices: Values to choose from; for a number its range instead.
-        limits: Smallest and largest number.
-        decimals: 0 for whole numbers.
-        automatic: Whether it may be left to the program (None).
-    """
-
-    field: str
-    text: str
-    tip: str = ""
-    choices: tuple[Any, ...] = ()
-    limits: tuple[float, float] = (0.0, 0.0)
-    decimals: int = 0
-    automatic: bool = False
+AXES = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
 
 
 def options() -> tuple[Option, ...]:
-    """All settings of the window, in its order."""
+    """All settings of the window, in its order: every field of `AdaptationSettings` but `preset`."""
+    return (*_training(), *_optimisation(), *_loss(), *_patches(), *_result())
+
+
+def _training() -> tuple[Option, ...]:
     return (
         Option("scheme", _("Training"), _("All weights, the decoder only, near the source, or from scratch."),
                choices=get_args(Scheme)),
+        Option("l2sp", _("Pull to the source"),
+               _("How strongly the weights are pulled to the source's; only the training “l2sp” does it."),
+               limits=(0.0, 100.0), decimals=4, step=0.01),
         Option("head", _("Output layer"), _("Keep rows of matching labels, or train a new layer first."),
                choices=get_args(Head)),
-        Option("steps", _("Steps"), limits=(1, 100_000)),
-        Option("probe_steps", _("Steps of the output layer alone"), limits=(0, 10_000)),
-        Option("batch_size", _("Patches a step"), _("Fewer need less memory."), limits=(1, 64)),
-        Option("learning_rate", _("Learning rate"), limits=(0.000001, 1.0), decimals=6),
-        Option("optimizer", _("Optimiser"), choices=("adamw", "sgd")),
-        Option("loss", _("Loss"), choices=("ce", "ce+dice")),
+        Option("probe_steps", _("Steps of the output layer alone"),
+               _("A new output layer is first trained this long with everything else fixed."),
+               limits=(0, 10_000)),
+        Option("steps", _("Steps"), _("More take longer; too many on few cases overfit."),
+               limits=(1, 100_000)),
+    )  # fmt: skip
+
+
+def _optimisation() -> tuple[Option, ...]:
+    return (
+        Option("optimizer", _("Optimiser"), _("AdamW, or stochastic gradient descent with momentum."),
+               choices=("adamw", "sgd"), words=("AdamW", "SGD")),
+        Option("learning_rate", _("Learning rate"), _("Of the first step; the schedule says how it goes on."),
+               limits=(0.000001, 1.0), decimals=6, step=0.0001),
+        Option("schedule", _("Schedule"), _("The learning rate falls to zero (exponent 0.9), or stays."),
+               choices=("poly", "constant"), words=(_("polynomial decay"), _("constant"))),
+        Option("momentum", _("Momentum"), _("Of stochastic gradient descent; AdamW has none to set."),
+               limits=(0.0, 0.999), decimals=3, step=0.01),
+        Option("weight_decay", _("Weight decay"), _("Pull of all weights towards zero."),
+               limits=(0.0, 1.0), decimals=6, step=0.00001),
+    )  # fmt: skip
+
+
+def _loss() -> tuple[Option, ...]:
+    return (
+        Option("loss", _("Loss"), _("Weighted cross-entropy alone, or with soft Dice."),
+               choices=("ce", "ce+dice"), words=(_("cross-entropy"), _("cross-entropy + Dice"))),
         Option("weights", _("Voxel weights"), _("How the risk map weights the loss."),
                choices=get_args(Weights)),
-        Option("weight_strength", _("Strength of the weights"), limits=(0.0, 1.0), decimals=2),
-        Option("normalisation", _("Loss divided by"), choices=get_args(Normalised)),
-        Option("sampling", _("Patches drawn"), choices=("uniform", "balanced", "risk")),
-        Option("eep_weight", _("Share of the EEP"), _("Of the source's EEP in the result."),
-               limits=(0.0, 1.0), decimals=2, automatic=True),
-        Option("wise_ft", _("Share of the adapted weights"), limits=(0.0, 1.0), decimals=2),
+        Option("weight_strength", _("Strength of the weights"),
+               _("Share of a voxel's weight that follows the risk map; 0 weights all voxels alike."),
+               limits=(0.0, 1.0), decimals=2, step=0.05),
+        Option("weight_refresh", _("Weights anew at"),
+               _("Fractions of the training at which the risk is computed anew from the model as it is then, "
+                 "such as 0.25, 0.5, 0.75. Empty: never."), several=True, empty=_("never")),
+        Option("uniform_start", _("Start with uniform weights"),
+               _("All voxels weigh the same until the weights are computed anew for the first time."),
+               choices=(True, False)),
+        Option("normalisation", _("Loss divided by"),
+               _("The case's foreground voxels, its labelled voxels, or the sum of the weights."),
+               choices=get_args(Normalised)),
+    )  # fmt: skip
+
+
+def _patches() -> tuple[Option, ...]:
+    none, first, second, third = _("none"), _("first"), _("second"), _("third")
+    names = (first, second, third)
+    mirrored = tuple(" + ".join(names[axis] for axis in axes) or none for axes in AXES)
+    return (
+        Option("patch_size", _("Patch"),
+               _("Size of a training patch in voxels along the model's three axes, such as 64, 64, 48. "
+                 "Smaller needs less memory. Empty: the model's own."),
+               automatic=True, several=True, empty=_("automatic")),
+        Option("batch_size", _("Patches a step"), _("Fewer need less memory."), limits=(1, 64)),
+        Option("sampling", _("Patches drawn"),
+               _("Anywhere alike, as often around every label, or where the risk is high."),
+               choices=("uniform", "balanced", "risk")),
+        Option("augmentation", _("Augmentation"),
+               _("Random turns, sizes, brightness, contrast, noise and blur of the training patches."),
+               choices=get_args(Level), words=(_("as preset"), none, _("stronger"))),
+        Option("augmentation.remap", _("Random contrasts"),
+               _("Random, even inverted intensity curves, for new scans whose contrast differs. Needs an "
+                 "augmentation that changes intensities."), choices=(True, False)),
+        Option("augmentation.mirror_axes", _("Mirrored axes"),
+               _("Axes of the model along which patches are mirrored at random; the first is left to right "
+                 "for models in RAS. Not one that tells labels apart, such as left from right."),
+               choices=AXES, words=mirrored),
+    )  # fmt: skip
+
+
+def _result() -> tuple[Option, ...]:
+    return (
+        Option("eep_weight", _("Share of the EEP"),
+               _("Of the source's expected empirical prediction in the result; automatic chooses it on the "
+                 "validation folds."), limits=(0.0, 1.0), decimals=2, step=0.05, automatic=True),
+        Option("wise_ft", _("Share of the adapted weights"),
+               _("In the average with the weights at the start (WiSE-FT); 1 is the adapted model itself, "
+                 "automatic chooses it on the validation folds."),
+               limits=(0.0, 1.0), decimals=2, step=0.05, automatic=True),
         Option("folds", _("Validation folds"), _("0 trains on all cases without validation."),
                limits=(0, 20), automatic=True),
         Option("audit", _("Audit negative transfer"), _("Train from scratch too and compare."),
                choices=(True, False)),
-        Option("postprocess", _("Largest component only"), choices=("none", "largest-component", "auto")),
-        Option("validate_every", _("Steps between validations"), limits=(1, 10_000)),
+        Option("postprocess", _("Largest component only"),
+               _("Of every label: never, always, or where it helps on the validation folds."),
+               choices=("none", "largest-component", "auto"),
+               words=(_("never"), _("always"), _("automatic"))),
+        Option("validate_every", _("Steps between validations"),
+               _("More often costs time and finds the best step more closely."), limits=(1, 10_000)),
         Option("patience", _("Validations before an early stop"), _("0 never stops early."), limits=(0, 100)),
-        Option("seed", _("Random seed"), limits=(0, 1_000_000)),
+        Option("checkpoint_seconds", _("Seconds between checkpoints"),
+               _("What is lost at most when a training is interrupted; 0 keeps every step."),
+               limits=(0, 86_400)),
+        Option("seed", _("Random seed"), _("The same seed and computer repeat the training."),
+               limits=(0, 1_000_000)),
     )  # fmt: skip
-
-
-class OptionWidget:
-    """The widget of one setting.
-
-    Args:
-        option: The setting.
-        changed: Called with field and value when the user changes it.
-    """
-
-    def __init__(self, option: Option, changed: Callable[[str, Any], None]) -> None:
-        self.option = option
-        if option.choices:
-            self.widget = qt.QComboBox()
-            self.widget.addItems([_text(choice) for choice in option.choices])
-            on(self.widget, "activated(int)", lambda n: changed(option.field, option.choices[n]))
-        else:
-            self.widget = qt.QDoubleSpinBox() if option.decimals else qt.QSpinBox()
-            if option.decimals:
-                self.widget.setDecimals(option.decimals)
-                self.widget.setSingleStep(
-                    0.05 if option.limits[1] == 1.0 and option.decimals == 2 else 0.0001
-                )
-            # The value below the range stands for "automatic".
-            low, high = option.limits[0] - (self._step if option.automatic else 0), option.limits[1]
-            self.widget.setRange(*((low, high) if option.decimals else (int(low), int(high))))
-            if option.automatic:
-                self.widget.setSpecialValueText(_("automatic"))
-            self.widget.setKeyboardTracking(False)
-            signal = "valueChanged(double)" if option.decimals else "valueChanged(int)"
-            on(self.widget, signal, lambda value: changed(option.field, self._value(value)))
-        self.widget.setToolTip(option.tip)
-
-    def show(self, settings: AdaptationSettings) -> None:
-        """Show the setting's value."""
-        value, option = getattr(settings, self.option.field), self.option
-        if option.choices:
-            choose_from(
-                self.widget, [_text(choice) for choice in option.choices], position(option.choices, value)
-            )
-            return
-        with quietly(self.widget):
-            self.widget.setValue(option.limits[0] - self._step if value is None else value)
-
-    @property
-    def _step(self) -> float:
-        return 10.0**-self.option.decimals if self.option.decimals else 1
-
-    def _value(self, shown: float) -> float | int | None:
-        if self.option.automatic and shown < self.option.limits[0] - self._step / 2:
-            return None
-        return round(shown, self.option.decimals) if self.option.decimals else int(shown)
-
-
-def _text(choice: Any) -> str:
-    if isinstance(choice, bool):
-        return _("yes") if choice else _("no")
-    return str(choice)

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.application import Torch
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import Verdict, allow, choose_from, facts, on, position, quietly, say
+from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, quietly, say
 
 
 class EnvironmentPanel(Panel):
@@ -46,8 +46,10 @@ class EnvironmentPanel(Panel):
         with quietly(ui.interpreterEdit):
             ui.interpreterEdit.setCurrentPath(part.interpreter)
         say(ui.installPlanLabel, self._plan_text() if self._planned else "")
-        for button in (ui.goAheadButton, ui.cancelInstallButton):
-            button.setVisible(self._planned)
+        # Another Python than Slicer's own is the user's: its plan is a command to copy.
+        ui.goAheadButton.setVisible(self._planned and not part.own_python)
+        ui.cancelInstallButton.setVisible(self._planned)
+        ui.cancelInstallButton.setText(_("Close") if part.own_python else _("Not now"))
 
     def allow(self) -> None:
         ui, part = self.ui, self.session.environment
@@ -56,8 +58,10 @@ class EnvironmentPanel(Panel):
             ui.releaseButton, part.can_release(), _("The idle process ends; the next job starts a new one.")
         )
         allow(ui.interpreterEdit, part.can_set_interpreter(), _("Empty for Slicer's own Python."))
-        allow(ui.planInstallButton, self._can_install(), _("First says what it will do."))
-        allow(ui.goAheadButton, self._can_install(), _("Change Slicer's Python as described."))
+        tip = _("Says which command installs the packages into the Python that you named.")
+        plans = (True, "") if part.own_python else part.can_install()
+        allow(ui.planInstallButton, plans, tip if part.own_python else _("First says what it will do."))
+        allow(ui.goAheadButton, part.can_install(), _("Change Slicer's Python as described."))
 
     def _torch(self) -> Torch:
         report = self.session.environment.report
@@ -70,14 +74,9 @@ class EnvironmentPanel(Panel):
 
     def _plan_text(self) -> str:
         text = self.session.environment.installation_text(self._wheels)
-        if self._torch() == "replace":
+        if not self.session.environment.own_python and self._torch() == "replace":
             text += "\n" + _("The installed PyTorch, which cannot be used well here, is removed first.")
         return text
-
-    def _can_install(self) -> Verdict:
-        if self.session.environment.interpreter:
-            return False, _("The computations run in a Python of your own: install the packages there.")
-        return self.session.jobs.can_start()
 
     def _choose_device(self, index: int) -> None:
         part = self.session.environment
@@ -99,6 +98,7 @@ class EnvironmentPanel(Panel):
     def _install(self) -> None:
         self._plan(False)
         part = self.session.environment
+        part.require_installable()
         self.application.install(part.pip_arguments(self._wheels), self._wheels, self._torch())
         part.probe()
 

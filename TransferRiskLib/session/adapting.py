@@ -243,9 +243,14 @@ class Adapting:
 
     def _settings_verdict(self) -> Verdict:
         try:
-            self.settings  # noqa: B018 (raises)
+            patch = self.settings.patch_size or ()
         except SettingsError as error:
             return no(str(error))
+        entry = self._models.chosen
+        if entry is not None and entry.card is not None:
+            divisor = entry.card.divisible_by
+            if any(size % divisor for size in patch):
+                return no(f"The patch must be a multiple of {divisor} along every axis for this model.")
         return YES
 
     def _finish(self, settings: AdaptationSettings, model: Path, seconds_a_step: float | None) -> None:

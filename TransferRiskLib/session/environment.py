@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
+import shlex
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import TransferRiskLib
-from TransferRiskLib.jobs.interpreters import find_interpreter
+from TransferRiskLib.jobs.interpreters import VARIABLE, find_interpreter
 from TransferRiskLib.session.desk import Desk, Verdict, demand, no
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
@@ -61,7 +64,7 @@ class Environment:
         """(heading, text) rows: interpreter, Python, torch, monai, a row a device."""
         report = self._report
         if report is None:
-            return (("Interpreter", self.interpreter or "found automatically"),)
+            return (("Interpreter", self.own_python or "found automatically"),)
         rows = [("Interpreter", report.interpreter)]
         rows += [(name, version or "not installed") for name, version in report.versions.items()]
         if report.versions.get("torch"):
@@ -128,6 +131,12 @@ class Environment:
         """The interpreter that the user set; empty for the default."""
         return self._desk.settings.get("Interpreter")
 
+    @property
+    def own_python(self) -> str:
+        """The interpreter in use where the user named it, by the setting or by `TRANSFERRISK_PYTHON`;
+        empty where Slicer's own is taken."""
+        return self.interpreter or os.environ.get(VARIABLE, "")
+
     def can_set_interpreter(self) -> Verdict:
         """Whether no job runs."""
         return self._jobs.can_start()
@@ -161,6 +170,16 @@ class Environment:
 
     # -- installation ---------------------------------------------------------------------------
 
+    def can_install(self) -> Verdict:
+        """Whether the window can install: only into Slicer's own Python, and while no job runs."""
+        if self.own_python:
+            return no("The computations run in a Python of your own: run the command there yourself.")
+        return self._jobs.can_start()
+
+    def require_installable(self) -> None:
+        """Raises SettingsError with the reason when `can_install` says no."""
+        demand(self.can_install())
+
     def pip_arguments(self, wheels: Path | None = None) -> list[str]:
         """Arguments after `pip install` for what is not torch; with `wheels`, torch comes from there too."""
         if wheels is None:
@@ -173,7 +192,9 @@ class Environment:
         Args:
             wheels: Folder of wheels for a computer without network.
         """
-        place = self.interpreter or "Slicer's own Python"
+        if self.own_python:
+            return self._text_for_own_python(wheels)
+        place = "Slicer's own Python"
         if wheels is not None:
             found = sorted(path.name for path in Path(wheels).glob("*.whl"))
             lines = [
@@ -189,6 +210,19 @@ class Environment:
                 "that works is kept."
             ]
         lines += ["", "pip install " + " ".join(self.pip_arguments(wheels))]
+        return "\n".join(lines)
+
+    def _text_for_own_python(self, wheels: Path | None) -> str:
+        named = "in the settings" if self.interpreter else f"by the variable {VARIABLE}"
+        packages = self.pip_arguments(wheels) if wheels is not None else [TORCH, *REQUIREMENTS]
+        lines = [
+            f"The computations run in a Python of your own, named {named}. It and Slicer's own Python stay "
+            "as they are: run this command in a terminal, then Check.",
+            "",
+            _command([self.own_python, "-m", "pip", "install", *packages]),
+        ]
+        if wheels is None:
+            lines += ["", "For a graphics card, pytorch.org names the --index-url of the build that fits."]
         return "\n".join(lines)
 
     # -- log and report -------------------------------------------------------------------------
@@ -234,6 +268,13 @@ class Environment:
     def _keep(self, report: ProbeResult) -> None:
         self._report = report
         self._desk.tell("environment")
+
+
+def _command(arguments: list[str]) -> str:
+    """Arguments as a line for the terminal; unquoted, `>=` would write to a file."""
+    if os.name != "nt":
+        return shlex.join(arguments)
+    return " ".join(a if re.fullmatch(r"[\w.:/\\-]+", a) else f'"{a}"' for a in arguments)
 
 
 class _Probe(Plan):
