@@ -128,6 +128,7 @@ set(MODULE_PYTHON_SCRIPTS
   panels/adapt_options.py
   panels/application.py
   panels/augmentation_options.py
+  panels/channel_form.py
   panels/environment.py
   panels/job_line.py
   panels/option_widgets.py

@@ -53,6 +53,15 @@ def test_validation_scores_mix_the_eep_in_and_clean_components():
     assert restored.plain[HALF][0, 0] == 1.0 and set(restored.plain) == {ALONE, HALF}
 
 
+def test_components_are_kept_where_the_mean_over_cases_gains():
+    gains = ValidationScores({ALONE: np.array([[0.5]])}, {ALONE: np.array([[0.6]])})
+    loses = ValidationScores({ALONE: np.array([[0.9]])}, {ALONE: np.array([[0.7]])})
+    same = ValidationScores({ALONE: np.array([[0.5]])}, {ALONE: np.array([[0.5]])})
+    assert choose_components(gains, ALONE, ("organ",)) == ("organ",)
+    assert choose_components(ValidationScores.pooled([gains, loses]), ALONE, ("organ",)) == ()
+    assert choose_components(same, ALONE, ("organ",)) == ()
+
+
 def scores_of(dice: dict[Shares, float]) -> ValidationScores:
     tables = {shares: np.array([[value]]) for shares, value in dice.items()}
     return ValidationScores(tables, tables)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
-from TransferRiskLib.evaluation.components import choose_largest_component, keep_largest
+from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.evaluation.components import keep_largest
 
 SCHEME = LabelScheme.of("organ", "spots")
 
@@ -41,34 +41,3 @@ def test_other_classes_and_the_input_stay_as_they_are():
 
 def test_a_class_that_is_absent_changes_nothing():
     np.testing.assert_array_equal(keep_largest(two_islands(), [2]), two_islands())
-
-
-def test_it_is_chosen_for_labels_that_gain_only():
-    reference = np.zeros((4, 6, 6), np.int16)
-    reference[1:3, 1:3, 1:3] = 1
-    prediction = two_islands()
-    for array in (reference, prediction):
-        array[3, 0, 0] = array[3, 5, 0] = 2  # two true spots: the largest component would lose one
-    assert choose_largest_component([(prediction, reference)], SCHEME) == ("organ",)
-
-
-def test_it_is_not_chosen_where_nothing_changes_or_there_is_no_case():
-    clean = keep_largest(two_islands(), [1])
-    assert choose_largest_component([(clean, clean)], SCHEME) == ()
-    assert choose_largest_component([], SCHEME) == ()
-
-
-def test_an_island_where_nobody_annotated_is_no_reason():
-    reference = keep_largest(two_islands(), [1])
-    reference[0] = UNLABELLED
-    assert choose_largest_component([(two_islands(), reference)], SCHEME) == ()
-
-
-def test_the_mean_over_cases_decides():
-    reference = keep_largest(two_islands(), [1])
-    harmed_reference = two_islands()
-    harmed_reference[0, 4:, 4:] = 1  # four true voxels apart, that cleaning would lose
-    harmed = harmed_reference.copy()
-    gaining, losing = (two_islands(), reference), (harmed, harmed_reference)
-    assert choose_largest_component([gaining], SCHEME) == ("organ",)
-    assert choose_largest_component([gaining, losing], SCHEME) == ()

@@ -10,7 +10,7 @@ from TransferRiskLib.errors import SettingsError
 
 # First parts of the parameter names that belong to the encoder, per class of MONAI network.
 ENCODERS: Mapping[str, tuple[str, ...]] = {
-    "DynUNet": ("input_block", "downsamples", "bottleneck", "skip_layers"),
+    "DynUNet": ("input_block", "downsamples", "bottleneck"),
     "BasicUNet": ("conv_0", "down_"),
     "SegResNet": ("convInit", "down_layers"),
     "SegResNetDS": ("encoder",),
@@ -32,10 +32,7 @@ def encoder_parameters(network: torch.nn.Module) -> set[str]:
             hint=f"The frozen encoder is for {', '.join(ENCODERS)}; choose another scheme.",
         )
     prefixes = ENCODERS[kind]
-    names = {name for name, _ in network.named_parameters() if name.startswith(prefixes)}
-    if kind == "DynUNet":  # its skip layers register the same blocks again, decoder included
-        names = {name for name in names if not name.startswith("skip_layers")}
-    return names
+    return {name for name, _ in network.named_parameters() if name.startswith(prefixes)}
 
 
 def set_trainable(network: torch.nn.Module, names: Collection[str]) -> list[torch.nn.Parameter]:

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
-from TransferRiskLib.evaluation.metrics import dice
-
 CONNECTIVITY_26 = np.ones((3, 3, 3), bool)
 
 
@@ -31,32 +28,6 @@ def keep_largest(indices: np.ndarray, classes: Sequence[int]) -> np.ndarray:
         mask = indices == index
         result[mask & ~_largest(mask)] = 0
     return result
-
-
-def choose_largest_component(
-    cases: Sequence[tuple[np.ndarray, np.ndarray]], scheme: LabelScheme
-) -> tuple[str, ...]:
-    """The labels whose mean Dice over validation cases improves by keeping the largest component.
-
-    Args:
-        cases: Predictions and references, class indices of shape (k, j, i) each; references are
-            `UNLABELLED` where nobody annotated.
-        scheme: What the class indices mean.
-
-    Returns:
-        Names in the scheme's order; a label that gains nothing is left out, and so is every label
-        when there are no cases.
-    """
-    chosen = []
-    for index, label in enumerate(scheme.labels[1:], start=1):
-        gain = 0.0
-        for prediction, reference in cases:
-            labelled, true = reference != UNLABELLED, reference == index
-            mask = prediction == index
-            gain += dice(_largest(mask) & labelled, true) - dice(mask & labelled, true)
-        if gain > 1e-9 * len(cases):
-            chosen.append(label.name)
-    return tuple(chosen)
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:

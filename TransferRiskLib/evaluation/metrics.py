@@ -86,21 +86,6 @@ def dice(predicted: np.ndarray, reference: np.ndarray) -> float:
     return 1.0 if total == 0 else 2.0 * int((predicted & reference).sum()) / total
 
 
-def label_dice(prediction: np.ndarray, reference: np.ndarray, scheme: LabelScheme) -> dict[str, float]:
-    """Dice of every foreground label over the annotated voxels, without the slower surface distances.
-
-    Args:
-        prediction: Class indices, any shape.
-        reference: Class indices, `UNLABELLED` where nobody annotated, same shape.
-        scheme: What the class indices mean.
-    """
-    labelled = reference != UNLABELLED
-    return {
-        label.name: dice((prediction == index) & labelled, reference == index)
-        for index, label in enumerate(scheme.labels[1:], start=1)
-    }
-
-
 def _row(name: str, predicted: np.ndarray, true: np.ndarray, geometry: Geometry) -> MetricRow:
     counts = int(predicted.sum()), int(true.sum())
     ml = geometry.voxel_volume * ML_PER_MM3

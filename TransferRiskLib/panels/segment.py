@@ -7,18 +7,15 @@ from typing import Any, ClassVar
 import qt
 from slicer.i18n import tr as _
 
+from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.target_cases import VOLUMES
 from TransferRiskLib.panels.widgets import (
     allow,
     choose_from,
-    clear_form,
     fill,
-    node_selector,
     on,
     position,
     quietly,
-    show_node,
 )
 from TransferRiskLib.session.state import ScanRow
 
@@ -31,8 +28,7 @@ class SegmentPanel(Panel):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._key = ""
-        self._channels: tuple[str, ...] | None = None
-        self._channel_selectors: dict[str, Any] = {}
+        self._channel_form = ChannelForm(self.ui.scanDetailsGroupContent.layout(), self._set_channel)
         ui, part = self.ui, self.session.segmenting
         on(ui.segmentModelCombo, "activated(int)", self._choose_model)
         on(ui.scanTable, "cellClicked(int,int)", self._select)
@@ -102,18 +98,7 @@ class SegmentPanel(Panel):
 
     def _show_channels(self, row: ScanRow | None) -> None:
         self.ui.scanDetailsGroup.setVisible(row is not None)
-        channels = self.session.segmenting.channels
-        if channels != self._channels:
-            self._channels = channels
-            form = self.ui.scanDetailsGroupContent.layout()
-            clear_form(form)
-            self._channel_selectors = {}
-            for channel in channels:
-                selector = node_selector(VOLUMES, _("choose a volume"), self._channel_setter(channel))
-                form.addRow(f"{channel}:", selector)
-                self._channel_selectors[channel] = selector
-        for channel, selector in self._channel_selectors.items():
-            show_node(selector, row.channels.get(channel) if row else None)
+        self._channel_form.show(self.session.segmenting.channels, row.channels if row else {})
 
     def _paths(self) -> list[str]:
         return [str(entry.path) for entry in self.session.models.entries if entry.card is not None]
@@ -123,9 +108,8 @@ class SegmentPanel(Panel):
         path = usable[index - 1].path if index > 0 else None
         self.attempt(lambda: self.session.segmenting.set_model(path))
 
-    def _channel_setter(self, channel: str) -> Any:
-        part = self.session.segmenting
-        return lambda node: self.attempt(lambda: part.set_channel(self._key, channel, node))
+    def _set_channel(self, channel: str, node: str | None) -> None:
+        self.attempt(lambda: self.session.segmenting.set_channel(self._key, channel, node))
 
     def _select(self, row: int, _column: int) -> None:
         self._key = self.session.segmenting.rows[row].key

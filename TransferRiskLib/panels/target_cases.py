@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import qt
 from slicer.i18n import tr as _
 
+from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import (
     allow,
     choose_from,
-    clear_form,
     fill,
     fit,
     node_selector,
@@ -23,7 +23,6 @@ from TransferRiskLib.panels.widgets import (
 )
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 
-VOLUMES = ("vtkMRMLScalarVolumeNode",)
 SEGMENTATIONS = ("vtkMRMLSegmentationNode",)
 ROIS = ("vtkMRMLMarkupsROINode",)
 REGIONS: tuple[RegionKind, ...] = ("everything", "slices", "roi")
@@ -38,8 +37,7 @@ class TargetCasesPanel(Panel):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._key = ""
-        self._channels: tuple[str, ...] | None = None
-        self._channel_selectors: dict[str, Any] = {}
+        self._channel_form = ChannelForm(self.ui.caseChannelsPlace.layout(), self._set_channel)
         ui = self.ui
         self._segmentation = node_selector(SEGMENTATIONS, _("none"), self._set_segmentation)
         ui.caseSegmentationPlace.layout().addWidget(self._segmentation)
@@ -104,7 +102,7 @@ class TargetCasesPanel(Panel):
     def _show_details(self, row: CaseRow) -> None:
         ui = self.ui
         write(ui.caseNameEdit, row.name)
-        self._show_channels(row)
+        self._channel_form.show(self.session.cases.channels, row.channels)
         show_node(self._segmentation, row.segmentation)
         texts = (_("Everything"), _("Slices with annotation"), _("Inside an ROI"))
         choose_from(ui.caseRegionCombo, texts, REGIONS.index(row.region))
@@ -113,20 +111,6 @@ class TargetCasesPanel(Panel):
             widget.setVisible(row.region == "roi")
         choose_from(ui.caseRoleCombo, [_role_texts()[role] for role in ROLES], ROLES.index(row.role))
         self._show_segments(row)
-
-    def _show_channels(self, row: CaseRow) -> None:
-        channels = self.session.cases.channels
-        if channels != self._channels:
-            self._channels = channels
-            form = self.ui.caseChannelsPlace.layout()
-            clear_form(form)
-            self._channel_selectors = {}
-            for channel in channels:
-                selector = node_selector(VOLUMES, _("choose a volume"), self._channel_setter(channel))
-                form.addRow(f"{channel}:", selector)
-                self._channel_selectors[channel] = selector
-        for channel, selector in self._channel_selectors.items():
-            show_node(selector, row.channels.get(channel))
 
     def _show_segments(self, row: CaseRow) -> None:
         cases = self.session.cases
@@ -141,8 +125,8 @@ class TargetCasesPanel(Panel):
             self.ui.segmentLabelTable.setCellWidget(number, 1, combo)
         fit(self.ui.segmentLabelTable, len(segments))
 
-    def _channel_setter(self, channel: str) -> Any:
-        return lambda node: self.attempt(lambda: self.session.cases.set_channel(self._key, channel, node))
+    def _set_channel(self, channel: str, node: str | None) -> None:
+        self.attempt(lambda: self.session.cases.set_channel(self._key, channel, node))
 
     def _label_setter(self, key: str, segment: str, choices: list[str | None]) -> Any:
         return lambda n: self.attempt(lambda: self.session.cases.set_label(key, segment, choices[n]))
