@@ -1,7 +1,7 @@
 # make demo   set up and run the whole job on simulated images; results in demo-output/
 # make test   set up, lint, type checks, tests
 # make lint   only lint, formatting and type checks
-# make format rewrite the formatting; make lists: rewrite the file lists of CMake
+# make format rewrite the formatting; make lists: rewrite the file lists of CMake and the tables of settings
 # make bench  speed and memory
 # make clean  remove what these commands made
 #
@@ -55,8 +55,9 @@ format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lists:
+lists: $(VENV)/.test-ready
 	$(PYTHON) tools/list_sources.py
+	$(BIN)/python tools/document_settings.py
 
 bench: $(VENV)/.test-ready
 	@for script in benchmarks/*.py; do \

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from TransferRiskLib.adaptation.augmentation import Augmentation
+from TransferRiskLib.adaptation.augmentation import Augmentation, mirrored_axes
 from TransferRiskLib.adaptation.sampling import Batch, PatchSampler, TrainingCase
 from TransferRiskLib.adaptation.settings import AdaptationSettings, AugmentationSettings, preset_settings
+from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
 
 
@@ -104,6 +105,16 @@ def test_mirroring_moves_image_labels_and_weights_together():
     assert seen == {True, False}
 
 
+def test_the_anchor_moves_with_the_image():
+    augment = Augmentation(dataclasses.replace(AugmentationSettings.off(), mirror_axes=(0,)))
+    batch = a_batch()
+    batch = dataclasses.replace(batch, anchor=batch.image.repeat(1, 2, 1, 1, 1))
+    changed = augment(batch, 1)
+    assert changed.anchor is not None
+    assert torch.equal(changed.anchor, changed.image.repeat(1, 2, 1, 1, 1))
+    assert any(not torch.equal(augment(batch, seed).image, batch.image) for seed in range(4))
+
+
 def test_voxels_from_outside_a_rotated_patch_are_unlabelled():
     settings = dataclasses.replace(AugmentationSettings.off(), rotation=45.0, spatial_probability=1.0)
     changed = Augmentation(settings)(a_batch(), 3)
@@ -127,3 +138,20 @@ def test_presets_are_what_they_say_and_unknown_ones_are_refused():
         preset_settings("plain", speed=2)
     with pytest.raises(SettingsError, match="EEP weight"):
         AdaptationSettings(eep_weight=1.5)
+
+
+@pytest.mark.parametrize(
+    ("names", "orientation", "axes"),
+    [
+        (("hippocampus",), "RAS", (0,)),
+        (("hippocampus",), "SPL", (2,)),
+        (("lobar region", "cyst"), "LPS", (0,)),  # "l" and "r" only as words of their own
+        (("Left lung", "Right lung"), "RAS", ()),
+        (("hippocampus_L",), "RAS", ()),
+        (("ctx-rh-insula",), "RAS", ()),
+    ],
+)
+def test_left_and_right_are_mirrored_unless_labels_tell_them_apart(names, orientation, axes):
+    assert mirrored_axes(AugmentationSettings(), orientation, LabelScheme.of(*names)) == axes
+    given = AugmentationSettings(mirror_axes=(1,))
+    assert mirrored_axes(given, orientation, LabelScheme.of(*names)) == (1,)

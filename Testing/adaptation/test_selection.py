@@ -82,11 +82,12 @@ def test_other_shares_than_the_default_must_be_clearly_better(dice, default, cho
 @pytest.mark.parametrize(
     ("changes", "keeps_head", "score", "expected"),
     [
-        ({}, True, 0.65, Shares(0.6, 0.25)),
+        ({}, True, 0.65, Shares(0.75, 0.25)),
+        ({}, True, 0.03, Shares(1.0, 0.0)),
         ({}, False, 0.65, Shares(1.0, 0.5)),
         ({}, False, 0.03, Shares(1.0, 0.0)),
         ({"wise_ft": 1.0}, True, 0.65, Shares(1.0, 0.5)),
-        ({"eep_weight": 0.75}, True, 0.03, Shares(0.6, 0.75)),
+        ({"eep_weight": 0.75}, True, 0.65, Shares(0.75, 0.75)),
         ({"scheme": "scratch"}, False, 0.65, Shares(1.0, 0.0)),
     ],
 )
@@ -98,7 +99,7 @@ def test_default_shares_ask_whether_the_source_informs(changes, keeps_head, scor
 
 def test_only_what_the_settings_leave_open_is_tried():
     assert candidate_shares(preset_settings("plain"), True) == (ALONE,)
-    assert len(candidate_shares(preset_settings("recommended"), True)) == 8
+    assert len(candidate_shares(preset_settings("recommended"), True)) == 12
     assert {s.adapted for s in candidate_shares(preset_settings("recommended"), False)} == {1.0}
 
 

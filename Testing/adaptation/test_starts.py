@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from tiny_training import tiny_model
@@ -11,6 +14,7 @@ from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.adaptation.starts import starting_network
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.transfer.statistics import JointStatistics
 
 IMAGE = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -47,6 +51,49 @@ def test_rows_of_matching_labels_are_kept_beside_new_ones():
     start = starting_network(source, LabelScheme.of("GM", "lesion"), AdaptationSettings(probe_steps=9))
     torch.testing.assert_close(outputs(start.network)[:, :2], outputs(source.network)[:, [0, 2]])
     assert start.probe_steps == 9 and start.fresh == start.head
+
+
+def statistics_of(joint: list[list[float]], target: LabelScheme) -> JointStatistics:
+    table = np.array(joint)
+    counts = table.sum(1).astype(np.int64)
+    return JointStatistics(table, counts, target.names, ("background", "organ"))
+
+
+def test_translated_rows_divide_the_probability_of_their_source_class():
+    source, target = tiny_model("organ"), LabelScheme.of("top", "bottom")
+    # of the organ's 40 voxels (as the source sees it) 10 are top, 25 bottom, 5 background
+    statistics = statistics_of([[95.0, 5.0], [0.0, 10.0], [5.0, 25.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    theirs = torch.softmax(outputs(source.network), 1)
+    ours = torch.softmax(outputs(start.network), 1)
+    # rows: background + log 0.95, organ + log 10/40, organ + log 25/40
+    unnormalised = torch.cat([theirs[:, :1] * 0.95, theirs[:, 1:] * 10 / 40, theirs[:, 1:] * 25 / 40], 1)
+    # the background's own row is kept by its name only beside other kept rows: here it is translated
+    torch.testing.assert_close(ours, unnormalised / unnormalised.sum(1, keepdim=True))
+    assert start.probe_steps == AdaptationSettings().probe_steps
+
+
+def test_a_name_wins_over_the_translation():
+    source, target = tiny_model("organ"), LabelScheme.of("organ", "rim")
+    statistics = statistics_of([[90.0, 0.0], [0.0, 30.0], [10.0, 10.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    theirs, ours = outputs(source.network), outputs(start.network)
+    torch.testing.assert_close(ours[:, :2], theirs)
+    assert (ours[:, 2] - theirs[:, 0]).mean().item() == pytest.approx(math.log(10 / 100), abs=1e-5)
+
+
+def test_the_start_of_an_average_is_the_probed_network():
+    source = tiny_model("organ")
+    target = LabelScheme.of("lesion")
+    statistics = statistics_of([[95.0, 5.0], [0.0, 10.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    fresh = starting_network(source, target, AdaptationSettings())
+    trained = {name: torch.full_like(value, 3.0) for name, value in start.before.items()}
+    probed = {name: torch.full_like(value, 1.0) for name, value in start.before.items()}
+    averaged = start.averaged(trained, 0.75, probed)
+    assert all(torch.equal(v, torch.full_like(v, 2.5)) for v in averaged.values() if v.is_floating_point())
+    kept = fresh.averaged(trained, 0.75, probed)
+    assert fresh.fresh and all(torch.equal(kept[name], trained[name]) for name in fresh.fresh)
 
 
 def test_from_scratch_shares_nothing_with_the_source():

@@ -54,3 +54,28 @@ def test_a_case_without_any_labelled_voxel_weighs_nothing():
     labels = torch.full((3,), -1)
     nothing = torch.full((3,), math.nan)
     assert voxel_weights("paper", nothing, nothing, labels).tolist() == [0, 0, 0]
+
+
+def test_class_balanced_weights_give_every_class_the_same_total():
+    labels = torch.tensor([0, 0, 0, 1, -1])
+    weights = voxel_weights("class-balanced", RISK, GAIN, labels)
+    torch.testing.assert_close(weights, torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0, 0.0]))
+
+
+def test_the_class_mean_control_keeps_only_what_the_class_explains():
+    weights = voxel_weights("paper", RISK, GAIN, LABELS, control="class-mean")
+    low, high = (1 + 10**0.25) / 2, (10**0.5 + 10) / 2
+    torch.testing.assert_close(weights, torch.tensor([low, low, high, high, 0.0]))
+
+
+def test_the_permuted_control_shuffles_within_classes_repeatably():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(-1, 3, (300,), generator=generator)
+    risk = torch.rand(300, generator=generator)
+    true = voxel_weights("paper", risk, risk, labels)
+    shuffled = voxel_weights("paper", risk, risk, labels, control="permuted", seed=1)
+    again = voxel_weights("paper", risk, risk, labels, control="permuted", seed=1)
+    assert torch.equal(shuffled, again) and not torch.equal(shuffled, true)
+    for label in range(3):
+        assert torch.equal(shuffled[labels == label].sort().values, true[labels == label].sort().values)
+    assert not shuffled[labels < 0].any()

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
+from TransferRiskLib.adaptation.augmentation import mirrored_axes
 from TransferRiskLib.adaptation.evidence import Evidence
 from TransferRiskLib.adaptation.folds import split_folds
 from TransferRiskLib.adaptation.packaging import adapted_card, with_eep
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.selection import (
+    INFORMATIVE,
     Shares,
     ValidationScores,
     candidate_shares,
@@ -113,6 +115,10 @@ class _Adaptation:
         name: str,
     ) -> None:
         self.source, self.cases, self.target = source, list(cases), target
+        axes = mirrored_axes(settings.augmentation, source.card.orientation, target)
+        settings = dataclasses.replace(
+            settings, augmentation=dataclasses.replace(settings.augmentation, mirror_axes=axes)
+        )
         self.settings, self.prediction, self.folder, self.progress = settings, prediction, folder, progress
         self.device = resolve_device(prediction.device)
         self.card = adapted_card(source.card, target, name)
@@ -132,9 +138,11 @@ class _Adaptation:
         folds = split_folds([case.group for case in self.cases], s.folds, s.seed)
         if s.audit and not folds:
             self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
-        keeps_head = s.scheme != "scratch" and not starting_network(self.source, self.target, s).fresh
-        self.candidates = candidate_shares(s, keeps_head)
-        shares = default_shares(s, keeps_head, normalised)
+        self.translates = normalised >= INFORMATIVE
+        start = starting_network(self.source, self.target, s, self._translation(everyone))
+        averages = s.scheme != "scratch" and not start.fresh
+        self.candidates = candidate_shares(s, averages)
+        shares = default_shares(s, averages, normalised)
         keep: tuple[str, ...] = ()
         if s.postprocess == "largest-component":
             keep = self.target.names[1:]
@@ -149,7 +157,7 @@ class _Adaptation:
             validation = _per_label(scores, shares, keep, self.target)
         audit = self._audit(folds) if s.audit and folds else []
         trained, start = self._train("Final training", everyone, None, s, stop)
-        start.network.load_state_dict(start.averaged(trained.state, shares.adapted))
+        start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
         card = dataclasses.replace(self.card, keep_largest=keep)
         network, config = start.network, start.config
         if shares.eep > 0 and statistics is not None:
@@ -181,7 +189,7 @@ class _Adaptation:
         parts = []
         for adapted_share in dict.fromkeys(shares.adapted for shares in self.candidates):
             shares = [each for each in self.candidates if each.adapted == adapted_share]
-            start.network.load_state_dict(start.averaged(trained.state, adapted_share))
+            start.network.load_state_dict(start.averaged(trained.state, adapted_share, trained.probed))
             parts.append(
                 ValidationScores.pooled([self._score(start.network, n, train, shares) for n in held_out])
             )
@@ -224,6 +232,10 @@ class _Adaptation:
                             sides[side].setdefault(label_name, []).append(float(dice))
         return list(audit_rows(sides["transfer"], sides["scratch"]))
 
+    def _translation(self, train: list[int]) -> JointStatistics | None:
+        """The statistics that a new head starts from, where the source informs about the target."""
+        return self.evidence.statistics(train) if self.translates else None
+
     def _train(
         self,
         name: str,
@@ -232,7 +244,8 @@ class _Adaptation:
         settings: AdaptationSettings,
         stop: int | None,
     ) -> tuple[Trained, Start]:
-        start = starting_network(self.source, self.target, settings)
+        statistics = None if settings.scheme == "scratch" else self._translation(train)
+        start = starting_network(self.source, self.target, settings, statistics)
         folder = self.folder / name.lower().replace(" ", "-")
         if name in self.curves:  # the audit asks again for what the folds trained
             return self.curves[name], start
@@ -243,6 +256,11 @@ class _Adaptation:
             statistics = self.evidence.statistics(train)
             for case, n in zip(cases, train, strict=True):
                 self._weigh(case, *self.evidence.maps(n, statistics), settings, weights=first)
+        if settings.eep_anchor > 0 and transfers:
+            statistics = self.evidence.statistics(train)
+            for case, n in zip(cases, train, strict=True):
+                gain = self.evidence.maps(n, statistics)[1]
+                case.anchor = self.evidence.eep(n, statistics) * (gain > 0)
         refresh = partial(self._refresh, train=train, settings=settings, folder=folder)
         plan = TrainingPlan(
             name=name,
@@ -311,7 +329,15 @@ class _Adaptation:
         weights: bool,
     ) -> None:
         if weights:
-            case.weights = voxel_weights(settings.weights, risk, gain, case.labels, settings.weight_strength)
+            case.weights = voxel_weights(
+                settings.weights,
+                risk,
+                gain,
+                case.labels,
+                settings.weight_strength,
+                settings.map_control,
+                settings.seed,
+            )
         if settings.sampling == "risk":
             case.risk = risk
 

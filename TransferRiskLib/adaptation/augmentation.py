@@ -23,10 +23,11 @@ from monai.transforms import (
 
 from TransferRiskLib.adaptation.sampling import Batch
 from TransferRiskLib.adaptation.settings import AugmentationSettings
+from TransferRiskLib.cases.labels import LabelScheme
 
-KEYS = ("image", "labels", "weights")
-MODES = ("bilinear", "nearest", "bilinear")
-PADDING = ("border", "zeros", "zeros")
+KEYS = ("image", "labels", "weights", "anchor")
+MODES = ("bilinear", "nearest", "bilinear", "bilinear")
+PADDING = ("border", "zeros", "zeros", "zeros")
 ELASTIC_SIGMA = 6.0
 
 
@@ -45,7 +46,7 @@ class Augmentation:
         if self._transform is None:
             return batch
         self._transform.set_random_state(seed)
-        images, labels, weights = [], [], []
+        images, labels, weights, anchors = [], [], [], []
         for n in range(len(batch.image)):
             # shifted by one, so that the zeros that padding brings mean "unlabelled"
             item = {
@@ -53,11 +54,35 @@ class Augmentation:
                 "labels": (batch.labels[n] + 1)[None].float(),
                 "weights": batch.weights[n][None],
             }
+            if batch.anchor is not None:
+                item["anchor"] = batch.anchor[n]
             changed = self._transform(item)
             images.append(_plain(changed["image"]))
             labels.append(_plain(changed["labels"])[0].round().long() - 1)
             weights.append(_plain(changed["weights"])[0])
-        return Batch(torch.stack(images), torch.stack(labels), torch.stack(weights), batch.ratio)
+            if batch.anchor is not None:
+                anchors.append(_plain(changed["anchor"]))
+        return Batch(
+            torch.stack(images),
+            torch.stack(labels),
+            torch.stack(weights),
+            batch.ratio,
+            torch.stack(anchors) if anchors else None,
+        )
+
+
+def mirrored_axes(settings: AugmentationSettings, orientation: str, target: LabelScheme) -> tuple[int, ...]:
+    """The network axes to mirror: as set, or left and right unless the target's labels tell them apart.
+
+    Args:
+        settings: Whose `mirror_axes` may be None.
+        orientation: Three letters of L/R, A/P, I/S: where the network's axes point to.
+        target: The labels to segment.
+    """
+    if settings.mirror_axes is not None:
+        return settings.mirror_axes
+    sideways = tuple(axis for axis, letter in enumerate(orientation) if letter in "LR")
+    return () if target.lateralised else sideways
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -73,6 +98,7 @@ def _spatial(s: AugmentationSettings) -> list:
             "scale_range": [s.scaling] * 3,
             "mode": MODES,
             "padding_mode": PADDING,
+            "allow_missing_keys": True,
         }
         if s.elastic > 0:
             # uniform noise in -1..1 has a deviation of 1/sqrt(3); smoothing in 3-D divides it by
@@ -86,7 +112,9 @@ def _spatial(s: AugmentationSettings) -> list:
             )
         elif s.rotation > 0 or s.scaling > 0:
             transforms.append(RandAffined(KEYS, **common))
-    transforms += [RandFlipd(KEYS, prob=0.5, spatial_axis=axis) for axis in s.mirror_axes]
+    transforms += [
+        RandFlipd(KEYS, prob=0.5, spatial_axis=axis, allow_missing_keys=True) for axis in s.mirror_axes or ()
+    ]
     return transforms
 
 

@@ -25,6 +25,8 @@ class TrainingCase:
         labels: (X, Y, Z) int64, -1 where unlabelled.
         weights: (X, Y, Z) float32.
         risk: (X, Y, Z) float32 nats, NaN where unlabelled, or None when nothing is drawn by it.
+        anchor: (Y, X, Y, Z) float32, what the network is held to: the EEP where it is to be trusted,
+            zero elsewhere; or None.
     """
 
     name: str
@@ -32,6 +34,7 @@ class TrainingCase:
     labels: torch.Tensor
     weights: torch.Tensor
     risk: torch.Tensor | None = None
+    anchor: torch.Tensor | None = None
 
     @classmethod
     def of(cls, prepared: Prepared) -> TrainingCase:
@@ -50,12 +53,19 @@ class TrainingCase:
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches: image (B, C, ...), labels, weights (B, ...), ratio (B,) as `AdaptationLoss` takes them."""
+    """Patches as `AdaptationLoss` takes them: image (B, C, ...), labels and weights (B, ...), ratio (B,),
+    anchor (B, Y, ...) or None."""
 
     image: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
     ratio: torch.Tensor
+    anchor: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        parts = (self.image, self.labels, self.weights, self.ratio, self.anchor)
+        return Batch(*(part if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
 class PatchSampler:
@@ -82,7 +92,7 @@ class PatchSampler:
 
     def draw(self, random: np.random.Generator, count: int) -> Batch:
         """`count` patches."""
-        images, labels, weights, ratios = [], [], [], []
+        images, labels, weights, ratios, anchors = [], [], [], [], []
         for _ in range(count):
             index = int(random.integers(len(self.cases)))
             case = self.cases[index]
@@ -92,7 +102,15 @@ class PatchSampler:
             labels.append(case.labels[window])
             weights.append(case.weights[window])
             ratios.append(self.ratios[index])
-        return Batch(torch.stack(images), torch.stack(labels), torch.stack(weights), torch.tensor(ratios))
+            if case.anchor is not None:
+                anchors.append(case.anchor[:, x, y, z])
+        return Batch(
+            torch.stack(images),
+            torch.stack(labels),
+            torch.stack(weights),
+            torch.tensor(ratios),
+            torch.stack(anchors) if anchors else None,
+        )
 
     def _window(self, index: int, random: np.random.Generator) -> tuple[slice, ...]:
         case, groups = self.cases[index], self._centres[index]
@@ -119,6 +137,7 @@ def _padded(case: TrainingCase, patch: tuple[int, int, int]) -> TrainingCase:
         functional.pad(case.labels, pads, value=UNLABELLED),
         functional.pad(case.weights, pads),
         None if case.risk is None else functional.pad(case.risk, pads, value=float("nan")),
+        None if case.anchor is None else functional.pad(case.anchor, pads),
     )
 
 

@@ -12,11 +12,11 @@ from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.evaluation.components import keep_largest
 
 EEP_WEIGHTS = (0.0, 0.25, 0.5, 0.75)
-WISE_SHARES = (1.0, 0.6)
+WISE_SHARES = (1.0, 0.75, 0.5)
 DEFAULT_EEP_WEIGHT = 0.5
 DEFAULT_EEP_WEIGHT_AVERAGED = 0.25
 """With weights averaged towards the source the model already holds half of what the EEP brings."""
-DEFAULT_WISE_SHARE = 0.6
+DEFAULT_WISE_SHARE = 0.75
 INFORMATIVE = 0.1
 """Normalised score from which a source is taken to inform about the target (unrelated contrasts were
 measured under 0.03, related ones over 0.3)."""
@@ -126,29 +126,29 @@ def mean_dice(table: np.ndarray) -> float:
     return float(np.nanmean(table[:, present], axis=0).mean()) if present.any() else 0.0
 
 
-def candidate_shares(settings: AdaptationSettings, keeps_head: bool) -> tuple[Shares, ...]:
+def candidate_shares(settings: AdaptationSettings, averages: bool) -> tuple[Shares, ...]:
     """What validation may choose from: everything that the settings leave open.
 
     Args:
         settings: `eep_weight` and `wise_ft` that are not None are taken as they are.
-        keeps_head: Whether the head comes from the source; weights are averaged by themselves only
-            then, since a new head belongs to the adapted features.
+        averages: Whether the whole head comes from the source, kept or translated: a fresh one belongs to
+            the adapted features alone.
     """
     if settings.scheme == "scratch":
         return (Shares(),)
-    open_shares = WISE_SHARES if keeps_head else WISE_SHARES[:1]
+    open_shares = WISE_SHARES if averages else WISE_SHARES[:1]
     shares = open_shares if settings.wise_ft is None else (settings.wise_ft,)
     weights = EEP_WEIGHTS if settings.eep_weight is None else (settings.eep_weight,)
     return tuple(Shares(share, weight) for share in shares for weight in weights)
 
 
-def default_shares(settings: AdaptationSettings, keeps_head: bool, normalised: float) -> Shares:
-    """The shares without validation; the EEP takes part only where the source informs."""
+def default_shares(settings: AdaptationSettings, averages: bool, normalised: float) -> Shares:
+    """The shares without validation; the source takes part only where it informs."""
     if settings.scheme == "scratch":
         return Shares()
     share = settings.wise_ft
     if share is None:
-        share = DEFAULT_WISE_SHARE if keeps_head else 1.0
+        share = DEFAULT_WISE_SHARE if averages and normalised >= INFORMATIVE else 1.0
     weight = settings.eep_weight
     if weight is None:
         weight = DEFAULT_EEP_WEIGHT if share == 1 else DEFAULT_EEP_WEIGHT_AVERAGED

@@ -9,8 +9,10 @@ from typing import Any, Literal
 from TransferRiskLib.errors import SettingsError
 
 Scheme = Literal["finetune", "frozen-encoder", "l2sp", "scratch"]
-Head = Literal["auto", "keep", "probe", "random"]
-Weights = Literal["none", "paper", "linear", "class-calibrated", "gain"]
+Head = Literal["auto", "translate", "keep", "probe", "random"]
+Weights = Literal["none", "paper", "linear", "class-calibrated", "gain", "class-balanced"]
+Loss = Literal["ce", "ce+dice", "focal", "focal+dice", "topk", "topk+dice"]
+MapControl = Literal["none", "permuted", "class-mean"]
 Normalised = Literal["foreground", "labelled", "weights"]
 
 
@@ -23,8 +25,8 @@ class AugmentationSettings:
         scaling: Largest relative change of size.
         elastic: Standard deviation of a smooth random displacement, in voxels.
         spatial_probability: Of rotation, scaling and elastic deformation together.
-        mirror_axes: Network axes (0, 1, 2) that may be mirrored; left and right only where the
-            labels do not tell them apart.
+        mirror_axes: Network axes (0, 1, 2) that are mirrored at random; None mirrors left and right,
+            unless the names of the target's labels tell them apart.
         intensity: Largest relative change of brightness and contrast.
         gamma: Largest change of the exponent.
         bias_field: Strength of a smooth multiplicative field (log scale).
@@ -38,7 +40,7 @@ class AugmentationSettings:
     scaling: float = 0.15
     elastic: float = 0.0
     spatial_probability: float = 0.5
-    mirror_axes: tuple[int, ...] = ()
+    mirror_axes: tuple[int, ...] | None = None
     intensity: float = 0.15
     gamma: float = 0.25
     bias_field: float = 0.2
@@ -50,7 +52,7 @@ class AugmentationSettings:
     @classmethod
     def off(cls) -> AugmentationSettings:
         """No augmentation at all."""
-        return cls(spatial_probability=0.0, intensity_probability=0.0)
+        return cls(spatial_probability=0.0, intensity_probability=0.0, mirror_axes=())
 
     @classmethod
     def strong(cls) -> AugmentationSettings:
@@ -68,7 +70,8 @@ class AugmentationSettings:
         )
 
     def __post_init__(self) -> None:
-        if not set(self.mirror_axes) <= {0, 1, 2} or len(set(self.mirror_axes)) < len(self.mirror_axes):
+        axes = self.mirror_axes or ()
+        if not set(axes) <= {0, 1, 2} or len(set(axes)) < len(axes):
             raise SettingsError("The mirrored axes must be different ones of 0, 1 and 2.")
 
 
@@ -82,13 +85,17 @@ class AdaptationSettings:
             weights towards the source (Li et al. 2018); `scratch` forgets the source (control).
         head: `keep` the source's head rows where label names match; `probe` trains a new head first
             with everything else frozen (linear probe); `random` starts a new head as it comes;
-            `auto` keeps the rows of labels that match and probes where any label is new.
+            `auto` keeps the rows of labels that match and probes where any label is new; `translate` is
+            `auto` whose new rows start from the source's rows by P(y|z), where the source informs.
         probe_steps: Steps of the linear probe; they count on top of `steps`.
         l2sp: Strength of the pull of `l2sp`.
-        loss: Weighted cross-entropy alone, or with soft Dice.
-        weights: Voxel weights made from the risk map.
+        loss: Weighted cross-entropy, focal loss (exponent 2) or cross-entropy over the hardest tenth of
+            the voxels, alone or with soft Dice.
+        weights: Voxel weights made from the risk map; `class-balanced` knows no map (control).
         weight_strength: Exponent base of `paper` (10) is fixed; for the others the share of the
             weight that follows the map, 0 (uniform) to 1.
+        map_control: Controls of what the map itself contributes: `permuted` shuffles the weights among
+            the voxels of a class, `class-mean` gives every voxel the mean weight of its class.
         weight_refresh: Fractions of the training at which risk is recomputed from the current model
             (self-paced). Empty: weights stay as the source's risk gave them.
         uniform_start: Uniform weights until the first refresh.
@@ -101,12 +108,14 @@ class AdaptationSettings:
         patch_size: Training patch along the network's axes; None takes the card's.
         sampling: Patch centres drawn uniformly, balanced over classes, or in proportion to risk.
         augmentation: Random changes of patches.
+        eep_anchor: Weight of KL(EEP || p) in the loss where the transfer gain is positive: the network is
+            held to what the source knows and learns from the labels alone where the source misleads.
         eep_weight: Share of the EEP of the source in the final probabilities, 0 to 1; None chooses
             it on the validation folds, or takes 0.5 where the source informs about the target (0.25
             where weights are averaged as well).
         wise_ft: Share of the adapted weights when averaged with the start (Wortsman et al. 2022);
-            1 is the adapted model itself; None chooses it on the validation folds, or takes 0.6 where
-            the source's head was kept.
+            1 is the adapted model itself; None chooses it on the validation folds, or takes 0.75 where
+            the source informs about the target and its head was kept or translated.
         folds: Validation folds over the target's subjects; None chooses (leave-one-out up to five
             subjects, else five), 0 or 1 trains on all cases with a fixed schedule.
         audit: Train from scratch with the same budget on the same folds and report the difference.
@@ -123,9 +132,10 @@ class AdaptationSettings:
     head: Head = "auto"
     probe_steps: int = 50
     l2sp: float = 0.01
-    loss: Literal["ce", "ce+dice"] = "ce+dice"
+    loss: Loss = "ce+dice"
     weights: Weights = "none"
     weight_strength: float = 1.0
+    map_control: MapControl = "none"
     weight_refresh: tuple[float, ...] = ()
     uniform_start: bool = False
     normalisation: Normalised = "labelled"
@@ -139,6 +149,7 @@ class AdaptationSettings:
     patch_size: tuple[int, int, int] | None = None
     sampling: Literal["uniform", "balanced", "risk"] = "balanced"
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    eep_anchor: float = 0.0
     eep_weight: float | None = 0.0
     wise_ft: float | None = 1.0
     folds: int | None = 0
@@ -159,6 +170,7 @@ class AdaptationSettings:
             (self.weight_decay >= 0, "The weight decay cannot be negative."),
             (self.l2sp >= 0, "The pull towards the source cannot be negative."),
             (min(self.patch_size or (1,)) >= 1, "The patch must be at least 1 voxel along every axis."),
+            (self.eep_anchor >= 0, "The weight of the EEP anchor cannot be negative."),
             (self.eep_weight is None or 0 <= self.eep_weight <= 1, "The EEP weight must be 0 to 1."),
             (self.wise_ft is None or 0 <= self.wise_ft <= 1, "The WiSE-FT share must be 0 to 1."),
             (all(0 < f < 1 for f in self.weight_refresh), "Refresh fractions must lie between 0 and 1."),
@@ -191,7 +203,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "plain": {"head": "auto", "probe_steps": 0},
     "scratch": {"scheme": "scratch", "head": "random"},
     "recommended": {
-        "head": "auto",
+        "head": "translate",
         "weights": "class-calibrated",
         "weight_refresh": (0.25, 0.5, 0.75),
         "uniform_start": True,

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from TransferRiskLib.adaptation.checkpoints import copy_of
@@ -16,6 +17,10 @@ from TransferRiskLib.models.averaging import average_weights
 from TransferRiskLib.models.heads import head_parameter_names, rebuild_for_labels
 from TransferRiskLib.models.networks import build_network
 from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.transfer.statistics import JointStatistics
+
+SMALLEST_SHARE = 1e-3
+"""Of a source class, for a target class that is rare in it; its row must still be able to win."""
 
 
 @dataclass
@@ -26,7 +31,7 @@ class Start:
         network: For the target's labels, on the CPU.
         config: Its definition; None for TorchScript.
         head: Names of the parameters that the linear probe trains.
-        fresh: Names of the parameters that do not come from the source.
+        fresh: Names of the parameters of which any part does not come from the source.
         probe_steps: Steps of the linear probe.
         before: The weights, to average with later.
     """
@@ -38,17 +43,39 @@ class Start:
     probe_steps: int
     before: dict[str, torch.Tensor]
 
-    def averaged(self, state: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
-        """`share` of the trained weights and the rest of the start's (WiSE-FT); a fresh parameter has
-        no start worth averaging with and stays as it was trained."""
+    def averaged(
+        self,
+        state: dict[str, torch.Tensor],
+        share: float,
+        probed: dict[str, torch.Tensor] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """`share` of the trained weights and the rest of the start's (WiSE-FT).
+
+        The start of a translated head is the network after its linear probe (`probed`). A fresh parameter
+        has no start worth averaging with, probed or not, and stays as it was trained.
+        """
         if share == 1:
             return state
+        if probed is not None and not self.fresh:
+            return average_weights(probed, state, share)
         before = {name: state[name] if name in self.fresh else self.before[name] for name in state}
         return average_weights(before, state, share)
 
 
-def starting_network(source: SourceModel, target: LabelScheme, settings: AdaptationSettings) -> Start:
+def starting_network(
+    source: SourceModel,
+    target: LabelScheme,
+    settings: AdaptationSettings,
+    statistics: JointStatistics | None = None,
+) -> Start:
     """The source's network with a head for the target's labels, as the settings ask.
+
+    Args:
+        source: The source model.
+        target: The labels to segment.
+        settings: What to do.
+        statistics: Joint statistics of the source's states and the target's labels; with them a new row
+            of the head `translate` starts as a translated one (see `translated_rows`).
 
     Raises:
         SettingsError: from scratch with a TorchScript source, whose architecture cannot be rebuilt,
@@ -65,11 +92,15 @@ def starting_network(source: SourceModel, target: LabelScheme, settings: Adaptat
         )
     # a background row alone is not worth keeping: its logits would drown those of fresh rows
     shared = [name for name in target.names[1:] if name.casefold() in names]
-    keep = settings.head == "keep" or (settings.head == "auto" and bool(shared))
-    network, config, _ = rebuild_for_labels(source, target, keep_matching=keep, seed=settings.seed)
+    keep = settings.head == "keep" or (settings.head in ("auto", "translate") and bool(shared))
+    rows = translated_rows(statistics) if statistics is not None and settings.head == "translate" else None
+    network, config, _ = rebuild_for_labels(
+        source, target, keep_matching=keep, seed=settings.seed, translation=rows
+    )
     head = head_parameter_names(config)
     complete = keep and matches
-    fresh = set() if complete else set(head)
+    translated = rows is not None and source.card.activation == "softmax"
+    fresh = set() if complete or translated else set(head)
     if settings.scheme == "scratch":
         if config is None:
             raise SettingsError(
@@ -80,6 +111,20 @@ def starting_network(source: SourceModel, target: LabelScheme, settings: Adaptat
             torch.manual_seed(settings.seed)
             network = build_network(copy.deepcopy(config))
         fresh = {name for name, _ in network.named_parameters()}
-    probing = settings.head in ("auto", "probe") and not complete and settings.scheme != "scratch"
-    steps = settings.probe_steps if probing else 0
+    probing = settings.head in ("auto", "translate", "probe") and not complete
+    steps = settings.probe_steps if probing and settings.scheme != "scratch" else 0
     return Start(network, config, head, fresh, steps, copy_of(network.state_dict()))
+
+
+def translated_rows(statistics: JointStatistics) -> dict[int, tuple[int, float]]:
+    """For every target class the source class that most of its voxels look like, and log P(y|z).
+
+    A head with these rows starts from what the source knows: target classes that divide a source class
+    among them get its probability in the shares P(y|z), as in the EEP.
+    """
+    nearest = statistics.joint.argmax(axis=1)
+    shares = statistics.conditional[range(len(nearest)), nearest]
+    return {
+        y: (int(z), float(np.log(max(share, SMALLEST_SHARE))))
+        for y, (z, share) in enumerate(zip(nearest, shares, strict=True))
+    }

@@ -6,6 +6,7 @@ number. A resumed run therefore needs no generator states to reach the weights o
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Collection
@@ -72,6 +73,7 @@ class Trained:
         curve: (step, validation Dice).
         history: (step, loss); probe steps are negative, counting up to 0.
         resumed: Whether a checkpoint was continued.
+        probed: Weights after the linear probe, None without one.
     """
 
     state: dict[str, torch.Tensor]
@@ -79,6 +81,7 @@ class Trained:
     curve: list[tuple[int, float]]
     history: list[tuple[int, float]]
     resumed: bool = False
+    probed: dict[str, torch.Tensor] | None = None
 
 
 @dataclass
@@ -89,6 +92,7 @@ class _Run:
     rate_scale: float = 1.0
     rescues: int = 0
     weights_step: int | None = None
+    probed: dict[str, torch.Tensor] | None = None
     best: dict[str, torch.Tensor] | None = None
     best_step: int = 0
     best_dice: float = -1.0
@@ -104,9 +108,10 @@ class Trainer:
         self.plan = plan
         self.settings = plan.settings
         self.progress = progress
-        self.network = plan.network.to(plan.device)
+        # convolutions with the channels innermost: a quarter less time per step on a CPU
+        self.network = plan.network.to(plan.device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.cases = plan.cases
-        self.loss = AdaptationLoss(self.settings.normalisation, dice=self.settings.loss == "ce+dice")
+        self.loss = AdaptationLoss(self.settings.normalisation, self.settings.loss, self.settings.eep_anchor)
         self.augmentation = Augmentation(self.settings.augmentation)
         self.anchor = (
             SourceAnchor(self.network, plan.head, self.settings.l2sp)
@@ -155,8 +160,8 @@ class Trainer:
         self._save()
         run = self.run
         if run.best is None:
-            return Trained(copy_of(self.network.state_dict()), run.step, [], run.history, resumed)
-        return Trained(run.best, run.best_step, run.curve, run.history, resumed)
+            return Trained(copy_of(self.network.state_dict()), run.step, [], run.history, resumed, run.probed)
+        return Trained(run.best, run.best_step, run.curve, run.history, resumed, run.probed)
 
     # -- phases ---------------------------------------------------------------------------------
 
@@ -186,6 +191,7 @@ class Trainer:
         step = self.run.step
         if step == 0 and self.plan.probe_steps:
             self._start_phase()
+            self.run.probed = copy_of(self.network.state_dict())
         if step in self.refresh_steps and self.run.weights_step != step:
             # the checkpoint comes first: a run killed from here on refreshes from the same network
             self._save()
@@ -207,16 +213,15 @@ class Trainer:
             group["lr"] = rate
         seed = [s.seed, step + self.plan.probe_steps]
         random = np.random.default_rng(seed)
-        batch = self.sampler.draw(random, s.batch_size)
         device = self.plan.device
-        batch = type(batch)(*(getattr(batch, n).to(device) for n in ("image", "labels", "weights", "ratio")))
+        batch = self.sampler.draw(random, s.batch_size).to(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(random.integers(2**31)))
             batch = self.augmentation(batch, int(random.integers(2**31)))
             half = self.plan.mixed_precision and device.type == "cuda"
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-                logits = self.network(batch.image)
-            loss = self.loss(_full_resolution(logits), batch.labels, batch.weights, batch.ratio)
+                logits = self.network(batch.image.to(memory_format=torch.channels_last_3d))
+            loss = self.loss(_full_resolution(logits), batch.labels, batch.weights, batch.ratio, batch.anchor)
             if self.anchor is not None:
                 loss = loss + self.anchor(self.network)
             value = float(loss.detach())
@@ -317,7 +322,9 @@ class Trainer:
         state = load_state(self._weights_file(step))
         self._use(
             [
-                TrainingCase(c.name, c.image, c.labels, state[str(n)]["weights"], state[str(n)].get("risk"))
+                dataclasses.replace(
+                    c, weights=state[str(n)]["weights"], risk=state[str(n)].get("risk", c.risk)
+                )
                 for n, c in enumerate(self.cases)
             ]
         )

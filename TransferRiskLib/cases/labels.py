@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from TransferRiskLib.errors import LabelError
 BACKGROUND = "background"
 UNLABELLED = -1
 """Class index of a voxel that nobody annotated; it counts nowhere."""
+
+
+_SIDES = frozenset({"left", "right", "l", "r", "lh", "rh", "lt", "rt", "sinister", "dexter"})
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class LabelScheme:
     def names(self) -> tuple[str, ...]:
         """All names, background first."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def lateralised(self) -> bool:
+        """Whether any name tells left from right (`hippocampus_L`, `Left lung`, `rh-cortex`)."""
+        words = {word for name in self.names for word in re.split(r"[^a-z]+", name.casefold())}
+        return not words.isdisjoint(_SIDES)
 
     @property
     def foreground(self) -> tuple[Label, ...]:

@@ -40,7 +40,11 @@ def head_parameter_names(config: Mapping[str, Any] | None) -> set[str]:
 
 
 def rebuild_for_labels(
-    model: SourceModel, target: LabelScheme, keep_matching: bool = True, seed: int = 0
+    model: SourceModel,
+    target: LabelScheme,
+    keep_matching: bool = True,
+    seed: int = 0,
+    translation: Mapping[int, tuple[int, float]] | None = None,
 ) -> tuple[nn.Module, dict[str, Any] | None, tuple[str, ...]]:
     """A network with a softmax output for every target label, started from the source's weights.
 
@@ -55,26 +59,33 @@ def rebuild_for_labels(
         target: The labels of the new network.
         keep_matching: Keep what the source's head knows.
         seed: Of the new rows; torch's global generator is left alone.
+        translation: Target class to (source class, log share): a row that no name keeps starts as the
+            row of that source class with the log share added to its bias, so that target classes which
+            divide a source class among them start with its probability in these shares.
 
     Returns:
         The network on the CPU, its definition (None for TorchScript), and the names of the target labels
-        whose rows were kept.
+        whose rows were kept by name.
 
     Raises:
         ModelError: a network whose number of outputs cannot be changed.
     """
     pairs = _matching(model.card, target) if keep_matching else ()
+    named = {new for new, _ in pairs}
+    moved = {new: (old, 0.0) for new, old in pairs}
+    if model.card.activation == "softmax":
+        moved |= {new: row for new, row in (translation or {}).items() if new not in named}
     network, config = model.network, model.config
     if isinstance(network, EepAveraged) and config is not None:
         network, config = network.adapted, config["adapted"]
     if isinstance(network, StackedHead) and config is not None:
         raise ModelError("A stacked head within a definition cannot be replaced.", file=model.path)
     if config is None:
-        return _stacked(network, model.card.outputs, target, pairs, seed), None, _names(target, pairs)
+        return _stacked(network, model.card.outputs, target, moved, seed), None, _names(target, pairs)
     changed = {**config, output_key(config): len(target)}
     with _seeded(seed):
         fresh = build_network(changed)
-    kept = _transplant(network.state_dict(), fresh, config, model.card.outputs, pairs)
+    kept = _transplant(network.state_dict(), fresh, config, model.card.outputs, moved)
     return fresh, changed, _names(target, pairs) if kept else ()
 
 
@@ -112,11 +123,12 @@ def _transplant(
     fresh: nn.Module,
     config: Mapping[str, Any],
     outputs: int,
-    pairs: Sequence[tuple[int, int]],
+    rows: Mapping[int, tuple[int, float]],
 ) -> bool:
     """Copy weights into `fresh`; true when the head's rows could be kept."""
     head = _head_dimensions(config)
-    new_rows, old_rows = [new for new, _ in pairs], [old for _, old in pairs]
+    new_rows, old_rows = list(rows), [old for old, _ in rows.values()]
+    shift = torch.tensor([log_share for _, log_share in rows.values()])
     state = fresh.state_dict()
     plain = all(source[name].shape[d] == outputs for name, dims in head.items() for d in dims)
     for name, value in source.items():
@@ -125,7 +137,10 @@ def _transplant(
             state[name] = value.clone()
         elif plain and new_rows:
             moved = state[name].clone()
-            moved[_grid(moved, head[name], new_rows)] = value[_grid(value, head[name], old_rows)]
+            taken = value[_grid(value, head[name], old_rows)]
+            if moved.ndim == 1:  # a bias
+                taken = taken + shift.to(taken.dtype)
+            moved[_grid(moved, head[name], new_rows)] = taken
             state[name] = moved
     fresh.load_state_dict(state)
     return plain and bool(new_rows)
@@ -138,15 +153,19 @@ def _grid(tensor: Tensor, dims: tuple[int, ...], rows: list[int]) -> tuple[Tenso
 
 
 def _stacked(
-    network: nn.Module, outputs: int, target: LabelScheme, pairs: Sequence[tuple[int, int]], seed: int
+    network: nn.Module,
+    outputs: int,
+    target: LabelScheme,
+    rows: Mapping[int, tuple[int, float]],
+    seed: int,
 ) -> StackedHead:
     with _seeded(seed):
         stacked = StackedHead(copy_network(network).cpu(), outputs, len(target))
     with torch.no_grad():
-        for new, old in pairs:
+        for new, (old, log_share) in rows.items():
             stacked.head.weight[new] = 0.0
             stacked.head.weight[new, old] = 1.0
-            stacked.head.bias[new] = 0.0  # type: ignore[index]
+            stacked.head.bias[new] = log_share  # type: ignore[index]
     return stacked.eval()
 
 

@@ -6,11 +6,11 @@ from typing import get_args
 
 from slicer.i18n import tr as _
 
-from TransferRiskLib.adaptation.settings import Head, Normalised, Scheme, Weights
+from TransferRiskLib.adaptation.settings import Head, Loss, MapControl, Normalised, Scheme, Weights
 from TransferRiskLib.panels.augmentation_options import Level
 from TransferRiskLib.panels.option_widgets import Option
 
-AXES = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
+AXES = (None, (), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
 
 
 def options() -> tuple[Option, ...]:
@@ -52,13 +52,20 @@ def _optimisation() -> tuple[Option, ...]:
 
 def _loss() -> tuple[Option, ...]:
     return (
-        Option("loss", _("Loss"), _("Weighted cross-entropy alone, or with soft Dice."),
-               choices=("ce", "ce+dice"), words=(_("cross-entropy"), _("cross-entropy + Dice"))),
+        Option("loss", _("Loss"),
+               _("Weighted cross-entropy, focal loss, or cross-entropy of the hardest tenth of the voxels; "
+                 "alone, or with soft Dice."),
+               choices=get_args(Loss),
+               words=(_("cross-entropy"), _("cross-entropy + Dice"), _("focal"), _("focal + Dice"),
+                      _("hardest tenth"), _("hardest tenth + Dice"))),
         Option("weights", _("Voxel weights"), _("How the risk map weights the loss."),
                choices=get_args(Weights)),
         Option("weight_strength", _("Strength of the weights"),
                _("Share of a voxel's weight that follows the risk map; 0 weights all voxels alike."),
                limits=(0.0, 1.0), decimals=2, step=0.05),
+        Option("map_control", _("Control of the map"),
+               _("For experiments: shuffle the weights within each label, or use each label's mean weight."),
+               choices=get_args(MapControl), words=(_("none"), _("shuffled"), _("mean"))),
         Option("weight_refresh", _("Weights anew at"),
                _("Fractions of the training at which the risk is computed anew from the model as it is then, "
                  "such as 0.25, 0.5, 0.75. Empty: never."), several=True, empty=_("never")),
@@ -74,7 +81,9 @@ def _loss() -> tuple[Option, ...]:
 def _patches() -> tuple[Option, ...]:
     none, first, second, third = _("none"), _("first"), _("second"), _("third")
     names = (first, second, third)
-    mirrored = tuple(" + ".join(names[axis] for axis in axes) or none for axes in AXES)
+    mirrored = tuple(
+        _("automatic") if axes is None else " + ".join(names[axis] for axis in axes) or none for axes in AXES
+    )
     return (
         Option("patch_size", _("Patch"),
                _("Size of a training patch in voxels along the model's three axes, such as 64, 64, 48. "
@@ -92,13 +101,16 @@ def _patches() -> tuple[Option, ...]:
                  "augmentation that changes intensities."), choices=(True, False)),
         Option("augmentation.mirror_axes", _("Mirrored axes"),
                _("Axes of the model along which patches are mirrored at random; the first is left to right "
-                 "for models in RAS. Not one that tells labels apart, such as left from right."),
+                 "for models in RAS. Automatic: left and right, unless the labels' names tell them apart."),
                choices=AXES, words=mirrored),
     )  # fmt: skip
 
 
 def _result() -> tuple[Option, ...]:
     return (
+        Option("eep_anchor", _("Hold to the EEP"),
+               _("Weight of the distance from the source's expected empirical prediction, where the source "
+                 "does not mislead; 0 holds to nothing."), limits=(0.0, 100.0), decimals=2, step=0.1),
         Option("eep_weight", _("Share of the EEP"),
                _("Of the source's expected empirical prediction in the result; automatic chooses it on the "
                  "validation folds."), limits=(0.0, 1.0), decimals=2, step=0.05, automatic=True),

@@ -63,4 +63,5 @@ def _at_level(settings: AdaptationSettings, level: Level) -> AugmentationSetting
     if level == "preset":
         return preset_settings(settings.preset).augmentation
     now = settings.augmentation
-    return replace(AugmentationSettings.strong(), remap=now.remap, mirror_axes=now.mirror_axes)
+    axes = None if now == AugmentationSettings.off() else now.mirror_axes
+    return replace(AugmentationSettings.strong(), remap=now.remap, mirror_axes=axes)
