@@ -273,7 +273,8 @@ def test_advanced_levels_of_augmentation(desk: SimpleNamespace) -> None:
         level.activated.emit(index)
         _, field, value = requests(desk)[-1]
         assert field == "augmentation"
-        augmentation = AugmentationSettings(**{**value, "mirror_axes": tuple(value["mirror_axes"])})
+        axes = value["mirror_axes"]
+        augmentation = AugmentationSettings(**{**value, "mirror_axes": axes if axes is None else tuple(axes)})
         assert augmentation == (own, AugmentationSettings.off(), AugmentationSettings.strong())[index]
         adapting.settings = replace(adapting.settings, augmentation=augmentation)
         desk.session.tell("adapt")
@@ -283,8 +284,8 @@ def test_advanced_levels_of_augmentation(desk: SimpleNamespace) -> None:
     desk.tick()
     assert level.currentIndex == -1, "composed elsewhere"
     option(desk, "augmentation.remap").widget.activated.emit(0)
-    option(desk, "augmentation.mirror_axes").widget.activated.emit(5)
-    kept = asdict(replace(own, noise=0.7)) | {"mirror_axes": []}
+    option(desk, "augmentation.mirror_axes").widget.activated.emit(6)
+    kept = asdict(replace(own, noise=0.7))
     assert requests(desk)[-2:] == [
         ("adapting.set_option", "augmentation", kept | {"remap": True}),
         ("adapting.set_option", "augmentation", kept | {"mirror_axes": [0, 2]}),
