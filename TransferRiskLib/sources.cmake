@@ -29,15 +29,19 @@ set(MODULE_PYTHON_SCRIPTS
   cases/label_grids.py
   cases/labels.py
   cases/layouts_datasets.py
+  cases/layouts_fets.py
   cases/layouts_folders.py
+  cases/layouts_iseg.py
   cases/layouts_lists.py
   cases/load.py
   cases/merging.py
   cases/segment_fields.py
   cases/segmentation_files.py
   cases/simulate.py
+  cases/simulated_layouts.py
   cases/simulation_anatomy.py
   cases/simulation_scanner.py
+  cases/simulation_tumour.py
   cli/__init__.py
   cli/__main__.py
   cli/adapt.py
@@ -199,6 +203,7 @@ set(MODULE_PYTHON_SCRIPTS
   transfer/statistics.py
   transfer/summaries.py
   volumes/__init__.py
+  volumes/analyze.py
   volumes/dicom.py
   volumes/geometry.py
   volumes/headers.py

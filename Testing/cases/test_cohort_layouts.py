@@ -76,6 +76,14 @@ class TestFolderACase:
         loaded = load_case(cohort.cases[1], ("T1",), scheme=cohort.scheme)
         np.testing.assert_array_equal(loaded.labels, np.array([0, 2, 3])[label_values()])
 
+    def test_a_pair_of_header_and_data_is_one_file(self, tmp_path):
+        (tmp_path / "a").mkdir()
+        for name, values in (("T1", image_values()), ("label", label_values())):
+            sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "a" / f"{name}.hdr"))
+        assert shown(read_cohort(tmp_path)) == {"a": ({"T1": "T1.hdr"}, "label.hdr")}
+        (tmp_path / "a" / "T1.hdr").unlink()
+        assert shown(read_cohort(tmp_path)) == {"a": ({"T1": "T1.img"}, "label.hdr")}
+
     def test_two_label_files_and_labels_alone_are_refused(self, tmp_path):
         label(tmp_path / "a" / "label.nii.gz")
         with pytest.raises(CaseError, match="labels but no image"):

@@ -20,8 +20,14 @@ _LABELS = ("label", "labels", "seg", "segmentation")
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The visible image files of a folder, by name."""
-    return sorted(filter(is_image_file, folder.iterdir()), key=lambda path: path.name)
+    """The visible image files of a folder, by name; a pair of `.hdr` and `.img` is its `.hdr`."""
+    files = sorted(filter(is_image_file, folder.iterdir()), key=lambda path: path.name)
+    headers = {image_stem(file) for file in files if file.suffix.casefold() == ".hdr"}
+    return [file for file in files if not (_is_data_half(file) and image_stem(file) in headers)]
+
+
+def _is_data_half(path: Path) -> bool:
+    return path.name.casefold().endswith((".img", ".img.gz"))
 
 
 def is_label_stem(stem: str) -> bool:

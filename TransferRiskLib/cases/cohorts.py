@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from TransferRiskLib.cases import layouts_datasets, layouts_folders, layouts_lists
+from TransferRiskLib.cases import (
+    layouts_datasets,
+    layouts_fets,
+    layouts_folders,
+    layouts_iseg,
+    layouts_lists,
+)
 from TransferRiskLib.cases.case import Case, Cohort
 from TransferRiskLib.cases.case_names import images_in
 from TransferRiskLib.cases.label_files import read_label_scheme
@@ -22,6 +28,8 @@ _LISTS = ("cohort.json", "cohort.csv")
 _LAYOUTS = (
     "Known layouts: a folder a case (case_7/T1.nii.gz, case_7/label.nii.gz); images/ and labels/; "
     "a Decathlon task or an nnU-Net raw dataset (dataset.json, imagesTr/, labelsTr/); "
+    "FeTS or BraTS (FeTS21_Training_001/FeTS21_Training_001_t1.nii.gz, ..._seg.nii.gz); "
+    "iSeg (subject-1-T1.hdr, subject-1-T2.hdr, subject-1-label.hdr); "
     "a CSV or JSON list; one folder of images; a single image or DICOM series."
 )
 
@@ -33,11 +41,12 @@ def read_cohort(path: Path, *, channels: Sequence[str] | None = None, labels: Pa
 
     Args:
         path: A folder (a folder a case, `images/` + `labels/`, a Decathlon task, an nnU-Net raw
-            dataset, or images side by side), a CSV or JSON list, or a single image.
+            dataset, FeTS, iSeg, or images side by side), a CSV or JSON list, or a single image.
         channels: Names of the channels, in the files' order, where neither file names nor the
             dataset name them: `images/case_7.nii.gz`, or the components of a 4-D file.
         labels: A label file (see `read_label_scheme`). By default `labels.json`, `dataset.json`,
-            `labels.label` or `labels.txt` in the folder, or the segment names of `.seg.nrrd` files.
+            `labels.label` or `labels.txt` in the folder, the segment names of `.seg.nrrd` files, or
+            what the labels of FeTS, BraTS and iSeg are known to mean.
 
     Raises:
         CaseError: an empty or unrecognised folder, a missing file, or cases of one name.
@@ -47,7 +56,8 @@ def read_cohort(path: Path, *, channels: Sequence[str] | None = None, labels: Pa
     if not path.exists():
         raise CaseError("does not exist.", file=path, hint=_LAYOUTS)
     folder = path if path.is_dir() else path.parent
-    cases, scheme, name = _cases(path, channels)
+    label_file = labels or _label_file_in(folder)
+    cases, scheme, name = _cases(path, channels, label_file is not None)
     if not cases:
         raise CaseError("holds no cases.", file=path, hint=_LAYOUTS)
     repeated, count = Counter(case.name for case in cases).most_common(1)[0]
@@ -58,7 +68,7 @@ def read_cohort(path: Path, *, channels: Sequence[str] | None = None, labels: Pa
     if labels is not None:
         scheme = read_label_scheme(labels)
     elif scheme is None and any(case.labels is not None for case in cases):
-        scheme = _scheme_in(folder) or _scheme_of_segmentations(cases)
+        scheme = read_label_scheme(label_file) if label_file else _scheme_of_segmentations(cases)
     return Cohort(cases, scheme, name or (path.name if path.is_dir() else path.stem))
 
 
@@ -71,7 +81,9 @@ def write_cohort(cohort: Cohort, path: Path) -> None:
     layouts_lists.write_json_list(cohort, path)
 
 
-def _cases(path: Path, channels: Sequence[str] | None) -> tuple[tuple[Case, ...], LabelScheme | None, str]:
+def _cases(
+    path: Path, channels: Sequence[str] | None, has_label_file: bool
+) -> tuple[tuple[Case, ...], LabelScheme | None, str]:
     if path.is_file():
         return _from_file(path, channels)
     if (path / "dataset.json").is_file():
@@ -82,8 +94,13 @@ def _cases(path: Path, channels: Sequence[str] | None) -> tuple[tuple[Case, ...]
     if (path / "images").is_dir():
         return layouts_folders.images_and_labels(path, channels), None, ""
     if images_in(path) and not holds_series(path):
-        return layouts_folders.one_folder(path, channels), None, ""
+        cases = layouts_folders.one_folder(path, channels)
+        known = None if has_label_file else layouts_iseg.iseg(cases)
+        return (cases, None, "") if known is None else (known, layouts_iseg.ISEG_SCHEME, "")
     cases = layouts_folders.folder_a_case(path, channels)
+    known = None if has_label_file else layouts_fets.fets(cases)
+    if known is not None:
+        return known, layouts_fets.FETS_SCHEME, ""
     if not cases and holds_series(path):
         cases = layouts_folders.single_image(path, channels)
     return cases, None, ""
@@ -115,9 +132,8 @@ def _from_dataset(folder: Path, document: Any) -> tuple[Case, ...]:
     )
 
 
-def _scheme_in(folder: Path) -> LabelScheme | None:
-    found = next((folder / name for name in _LABEL_FILES if (folder / name).is_file()), None)
-    return None if found is None else read_label_scheme(found)
+def _label_file_in(folder: Path) -> Path | None:
+    return next((folder / name for name in _LABEL_FILES if (folder / name).is_file()), None)
 
 
 def _scheme_of_segmentations(cases: Sequence[Case]) -> LabelScheme | None:

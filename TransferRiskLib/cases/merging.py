@@ -1,8 +1,8 @@
-"""The scheme that remains when labels are merged by name."""
+"""Labels merged by name: the merge that makes a region of some, and the scheme that remains."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from TransferRiskLib.cases.labels import BACKGROUND, Label, LabelMapping, LabelScheme
 from TransferRiskLib.errors import LabelError
@@ -33,3 +33,26 @@ def target_scheme(scheme: LabelScheme, merge: Mapping[str, str | None] | None) -
     if len(result) < 2:
         raise LabelError("The mapping leaves no label besides the background.", hint="Map one to a name.")
     return result
+
+
+def region_merge(scheme: LabelScheme, region: str, members: Iterable[str]) -> dict[str, str]:
+    """The merge that leaves one label: the union of some labels; the other labels become background.
+
+    Args:
+        scheme: The labels that there are.
+        region: Name of the union.
+        members: Names of the labels in it, ignoring case.
+
+    Raises:
+        LabelError: a member that the scheme does not know.
+
+    Example:
+        >>> region_merge(LabelScheme.of("edema", "core"), "tumour core", ["core"])
+        {'edema': 'background', 'core': 'tumour core'}
+    """
+    chosen = {scheme.index(name) for name in members}
+    return {
+        label.name: region if index in chosen else BACKGROUND
+        for index, label in enumerate(scheme.labels)
+        if index > 0
+    }

@@ -20,6 +20,7 @@ from TransferRiskLib.cases.simulation_scanner import (
     scan_geometry,
     strip_mask,
 )
+from TransferRiskLib.cases.simulation_tumour import nest_lesions
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import write_volume
@@ -34,7 +35,17 @@ BRAIN_SCHEME = LabelScheme(
         Label("lesion", 4, (0.835, 0.369, 0.0), "SCT:52988006 Lesion"),
     )
 )
-"""Labels of every simulated case, in the order of the tissues of a head."""
+"""Labels of simulated cases, in the order of the tissues of a head."""
+
+TUMOUR_SCHEME = LabelScheme(
+    (
+        *BRAIN_SCHEME.labels[:-1],
+        Label("edema", 4, (0.337, 0.706, 0.914), "SCT:79654002 Edema"),
+        Label("necrotic core", 5, (0.902, 0.624, 0.0), "SCT:6574001 Necrosis"),
+        Label("enhancing tumour", 6, (0.0, 0.62, 0.451)),
+    )
+)
+"""Labels of simulated cases whose lesions are nested, in the order of the tissues of a head."""
 
 SOURCE_SITE = Site(
     name="university",
@@ -74,7 +85,7 @@ class SimulatedCase:
         images: Contrast name to float32 array, shape (k, j, i), 0 outside the stripped brain.
         labels: int16 class indices of `scheme`, shape (k, j, i).
         geometry: The grid that all of them share.
-        scheme: Background, CSF, GM, WM, lesion.
+        scheme: Background, CSF, GM, WM, lesion; or, of nested lesions, their parts.
     """
 
     name: str
@@ -107,6 +118,8 @@ def simulate_case(seed: int, contrasts: Several[str] = ("T1",), site: Site = SOU
                 hint=f"It has: {', '.join(site.sequences)}.",
             )
     head = grow_head(np.random.default_rng([seed, 0]), site.population)
+    if site.population.nested:
+        head = nest_lesions(head)
     examination = np.random.default_rng([seed, 1])
     geometry = scan_geometry(examination, site)
     fractions = sample_fractions(head, geometry, site.blur)
@@ -120,7 +133,11 @@ def simulate_case(seed: int, contrasts: Several[str] = ("T1",), site: Site = SOU
         )
         for contrast in contrasts
     }
-    return SimulatedCase(f"{site.name}-{seed:04d}", images, labels, geometry)
+    return SimulatedCase(f"{site.name}-{seed:04d}", images, labels, geometry, _scheme_of(site))
+
+
+def _scheme_of(site: Site) -> LabelScheme:
+    return TUMOUR_SCHEME if site.population.nested else BRAIN_SCHEME
 
 
 def simulate_cohort(
@@ -159,6 +176,6 @@ def simulate_cohort(
             values = simulated.scheme.decode(simulated.labels)
             write_volume(Volume(values, simulated.geometry), labels)
         cases.append(Case(simulated.name, images, labels))
-    cohort = Cohort(tuple(cases), BRAIN_SCHEME if labelled else None, f"Simulated, {site.name}")
+    cohort = Cohort(tuple(cases), _scheme_of(site) if labelled else None, f"Simulated, {site.name}")
     write_cohort(cohort, Path(folder) / "cohort.json")
     return cohort

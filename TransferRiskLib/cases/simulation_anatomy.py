@@ -18,8 +18,8 @@ HEAD_SPACING = 1.6
 HEAD_SIZE = (94, 112, 80)
 """Voxels of the head's grid along x (right), y (anterior), z (superior)."""
 
-OUTSIDE, CSF, GREY, WHITE, LESION = range(5)
-"""Tissues of a head, in the order of the simulated label scheme."""
+OUTSIDE, CSF, GREY, WHITE, LESION, NECROSIS, ENHANCING = range(7)
+"""Tissues of a head, in the order of the simulated label schemes; the last two only in nested lesions."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,15 @@ class Population:
         lesions: Fewest and most lesions of a subject.
         atrophy: Range of the atrophy, 0 (young, tight sulci) to 1 (wide ventricles and sulci).
         tumours: Share of the lesions that are tumour-like (large, with an irregular border).
+        growth: What the radii of lesions are multiplied by.
+        nested: Whether lesions have a necrotic core in an enhancing rim, see `nest_lesions`.
     """
 
     lesions: tuple[int, int] = (0, 3)
     atrophy: tuple[float, float] = (0.0, 1.0)
     tumours: float = 0.35
+    growth: float = 1.0
+    nested: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +46,16 @@ class Head:
     """A subject's tissues.
 
     Attributes:
-        tissues: int8, shape (z, y, x), one of OUTSIDE, CSF, GREY, WHITE, LESION.
+        tissues: int8, shape (z, y, x), below `kinds`.
         spacing: Of the isotropic grid, in mm.
         origin: RAS position of voxel (0, 0, 0), in mm, as (x, y, z).
+        kinds: Number of tissues that the subject's population can have, OUTSIDE included.
     """
 
     tissues: np.ndarray
     spacing: float
     origin: tuple[float, float, float]
+    kinds: int = LESION + 1
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> np.ndarray:
@@ -243,7 +249,7 @@ def _add_lesions(
         if not where.size:
             continue
         at = np.unravel_index(where[int(rng.integers(where.size))], tissues.shape)
-        radii = rng.uniform(11, 18, 3) if tumour else rng.uniform(5, 9, 3)
+        radii = population.growth * (rng.uniform(11, 18, 3) if tumour else rng.uniform(5, 9, 3))
         offsets = ((x - x[at]) / radii[0], (y - y[at]) / radii[1], (z - z[at]) / radii[2])
         radius = np.sqrt(sum(o**2 for o in offsets))
         ragged = radius + (0.28 if tumour else 0.18) * smooth_noise(rng, x.shape, 7 / HEAD_SPACING)

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from TransferRiskLib.cases.simulation_anatomy import OUTSIDE, Head, Population, smooth_noise
+from TransferRiskLib.cases.simulation_anatomy import ENHANCING, OUTSIDE, Head, Population, smooth_noise
 from TransferRiskLib.volumes.geometry import Geometry
 
-# T1 (ms), T2 (ms) and proton density at 1.5 T. Rows: residual dura, CSF, grey, white, lesion.
-# Order of magnitude of J. Vymazal et al., Radiology 211, 1999, and G. J. Stanisz et al., MRM 54, 2005.
+# T1 (ms), T2 (ms) and proton density at 1.5 T. Rows: residual dura, CSF, grey, white, lesion, necrosis,
+# enhancing tumour. Order of magnitude of J. Vymazal et al., Radiology 211, 1999, and G. J. Stanisz et al.,
+# MRM 54, 2005; necrosis is put between lesion and fluid, solid tumour between lesion and grey matter.
 _RELAXATION = np.array(
     [
         [700.0, 60.0, 0.45],
@@ -21,8 +22,13 @@ _RELAXATION = np.array(
         [980.0, 99.0, 0.85],
         [650.0, 74.0, 0.70],
         [1250.0, 160.0, 0.88],
+        [2800.0, 700.0, 0.97],
+        [1150.0, 115.0, 0.87],
     ]
 )
+
+_AGENT_RATE = 2.2
+"""What a gadolinium agent adds to 1/T1 where the barrier leaks, per s: 4.4 per s and mM, at 0.5 mM."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Sequence:
         te: Echo time.
         ti: Inversion time.
         flip: Flip angle of the spoiled gradient echo.
+        agent: Whether it is run after a contrast agent, which shortens T1 in enhancing tissue alone.
     """
 
     kind: Literal["inversion", "spin", "spoiled"]
@@ -43,6 +50,7 @@ class Sequence:
     te: float
     ti: float = 0.0
     flip: float = 90.0
+    agent: bool = False
 
     def signal(self, t1: np.ndarray, t2: np.ndarray, density: np.ndarray) -> np.ndarray:
         """Magnitude of the steady-state signal; see M. A. Bernstein et al., *Handbook of MRI Pulse
@@ -132,7 +140,7 @@ def sample_fractions(head: Head, geometry: Geometry, blur: float) -> np.ndarray:
     to_head, offset = to_head[::-1, ::-1], offset[::-1]
     sigma = blur / 2.355 * np.array(geometry.spacing[::-1]) / head.spacing
     maps = []
-    for tissue in range(len(_RELAXATION)):
+    for tissue in range(head.kinds):
         share = ndimage.gaussian_filter((head.tissues == tissue).astype(np.float32), sigma)
         outside = 1.0 if tissue == OUTSIDE else 0.0
         maps.append(ndimage.affine_transform(share, to_head, offset, geometry.shape, order=1, cval=outside))
@@ -164,11 +172,15 @@ def acquire(
         float32, shape (k, j, i).
     """
     shape = fractions.shape[1:]
-    relaxation = _RELAXATION * (1 + site.drift * rng.standard_normal(_RELAXATION.shape))
+    sequence = site.sequences[contrast]
+    relaxation = _RELAXATION[: len(fractions)]
+    relaxation = relaxation * (1 + site.drift * rng.standard_normal(relaxation.shape))
+    if sequence.agent and len(fractions) > ENHANCING:
+        relaxation[ENHANCING, 0] = 1 / (1 / relaxation[ENHANCING, 0] + _AGENT_RATE / 1000)
     image = np.zeros(shape, dtype=np.float32)
     for share, row in zip(fractions, relaxation, strict=True):
         texture = 1 + 0.035 * smooth_noise(rng, shape, 3.0)
-        image += share * site.sequences[contrast].signal(row[0] * texture, row[1] * texture, row[2])
+        image += share * sequence.signal(row[0] * texture, row[1] * texture, row[2])
     image /= image[stripped].mean()
     sensitivity = np.exp(site.bias * smooth_noise(rng, shape, 30.0))
     image *= sensitivity

@@ -20,7 +20,7 @@ def add_cohort(parser: argparse.ArgumentParser, required: bool) -> None:
     group.add_argument(
         "--cases", type=Path, metavar="PATH", required=required,
         help="a folder a case, images/ with labels/, a Decathlon task, an nnU-Net raw dataset, "
-        "or a CSV or JSON list of cases",
+        "FeTS, BraTS or iSeg data, or a CSV or JSON list of cases",
     )  # fmt: skip
     group.add_argument(
         "--labels", type=Path, metavar="FILE",

@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields of a NIfTI header that ITK does not check.
+    """The fields of a NIfTI or Analyze 7.5 header that ITK does not check.
 
     Attributes:
         dim: Number of dimensions, then the sizes.
@@ -29,7 +29,7 @@ class NiftiHeader:
         bytes_needed: Size of the (uncompressed) data file that the header announces.
         data_start: Where the voxels begin in it.
         float_type: The voxels' type where it can hold values that are no numbers, or None.
-        numbers: The quaternion, offsets and matrix of the coordinate systems in use.
+        numbers: The quaternion, offsets and matrix of the coordinate systems in use; Analyze has none.
     """
 
     dim: tuple[int, ...]
@@ -41,13 +41,13 @@ class NiftiHeader:
 
 
 def check_file(path: Path, *, thorough: bool) -> None:
-    """Refuse NIfTI and MetaImage files that ITK would read as something they are not.
+    """Refuse NIfTI, Analyze and MetaImage files that ITK would read as something they are not.
 
-    ITK fills the missing part of a truncated NIfTI file with zeros, and replaces a spacing of zero
-    by one and not-a-number offsets and voxels by zero, without an error.
+    ITK fills the missing part of a truncated NIfTI or Analyze file with zeros, and replaces a spacing
+    of zero by one and not-a-number offsets and voxels by zero, without an error.
 
     Args:
-        path: An image file; formats other than NIfTI and MetaImage pass.
+        path: An image file; formats other than NIfTI, Analyze and MetaImage pass.
         thorough: Read the voxels too: checksums of gzip files, voxels that are not numbers.
             Otherwise only sizes are compared.
 
@@ -63,7 +63,7 @@ def check_file(path: Path, *, thorough: bool) -> None:
 
 
 def nifti_header(path: Path) -> NiftiHeader | None:
-    """The header of a NIfTI file, or None when the file is not NIfTI (old Analyze, for instance)."""
+    """The header of a NIfTI file or of an Analyze 7.5 pair, or None when the file is neither."""
     raw = _leading_bytes(path, 348)
     if len(raw) < 348:
         raise ImageError("is shorter than a NIfTI header.", file=path, hint=_COPY_AGAIN)
@@ -76,7 +76,8 @@ def nifti_header(path: Path) -> NiftiHeader | None:
             file=path,
             hint="Convert it to NIfTI-1, which any tool of the field does, or to NRRD.",
         )
-    if raw[344:347] not in (b"n+1", b"ni1"):
+    is_nifti = raw[344:347] in (b"n+1", b"ni1")
+    if not is_nifti and not path.name.casefold().endswith((".hdr", ".hdr.gz")):
         return None
     dim = struct.unpack_from(order + "8h", raw, 40)
     datatype, bits = struct.unpack_from(order + "2h", raw, 70)
@@ -84,11 +85,11 @@ def nifti_header(path: Path) -> NiftiHeader | None:
     (offset,) = struct.unpack_from(order + "f", raw, 108)
     q_code, s_code = struct.unpack_from(order + "2h", raw, 252)
     needed = math.prod(max(size, 1) for size in dim[1 : 1 + min(max(dim[0], 0), 7)]) * bits // 8
-    # only a file of header and data in one has its data behind an offset
-    start = max(int(offset), 0) if raw[344:347] == b"n+1" and math.isfinite(offset) else 0
+    start = max(int(offset), 0) if math.isfinite(offset) else 0
     float_type = {16: np.dtype(order + "f4"), 64: np.dtype(order + "f8")}.get(datatype)
-    quaternion = struct.unpack_from(order + "6f", raw, 256) if q_code > 0 else ()
-    matrix = struct.unpack_from(order + "12f", raw, 280) if s_code > 0 else ()
+    # where NIfTI keeps its coordinates, Analyze keeps text
+    quaternion = struct.unpack_from(order + "6f", raw, 256) if is_nifti and q_code > 0 else ()
+    matrix = struct.unpack_from(order + "12f", raw, 280) if is_nifti and s_code > 0 else ()
     return NiftiHeader(dim, pixdim, start + needed, start, float_type, quaternion + matrix)
 
 
@@ -156,6 +157,8 @@ def _leading_bytes(path: Path, count: int) -> bytes:
 def _size_fits(path: Path, needed: int) -> bool:
     if not path.name.casefold().endswith(".gz"):
         return path.stat().st_size >= needed
+    if path.stat().st_size < 4:
+        return False
     with open(path, "rb") as file:
         file.seek(-4, os.SEEK_END)
         # a gzip file ends in its uncompressed size
