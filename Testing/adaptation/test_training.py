@@ -189,3 +189,17 @@ def test_checkpoints_come_within_the_asked_time(tmp_path, one_thread):
     trainer.train()
     assert set(range(-3, SETTINGS.steps + 1)) <= set(seen)
     assert time.monotonic() - trainer._saved_at < 60
+
+
+def test_a_new_head_learns_at_its_own_rate(tmp_path):
+    # AdamW's first step moves every weight by the learning rate, whatever the gradient's size
+    settings = AdaptationSettings(
+        steps=1, head="random", head_rate=10.0, learning_rate=1e-3, schedule="constant", weight_decay=0.0
+    )
+    head = set(plan(tmp_path, settings).head)
+    training = plan(tmp_path, settings, new_head=head)
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    after = Trainer(training, Progress()).train().state
+    for name, value in after.items():
+        moved = (value - before[name]).abs().max().item()
+        assert moved == pytest.approx(1e-2 if name in head else 1e-3, rel=1e-2), name

@@ -18,6 +18,7 @@ from TransferRiskLib.adaptation.packaging import adapted_card, with_eep
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.selection import (
     INFORMATIVE,
+    LOST_FIT,
     Shares,
     ValidationScores,
     candidate_shares,
@@ -157,6 +158,8 @@ class _Adaptation:
             validation = _per_label(scores, shares, keep, self.target)
         audit = self._audit(folds) if s.audit and folds else []
         trained, start = self._train("Final training", everyone, None, s, stop)
+        if not folds and s.wise_ft is None and shares.adapted < 1:
+            shares = self._kept_fit(trained, start, shares, default_shares(s, False, normalised))
         start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
         card = dataclasses.replace(self.card, keep_largest=keep)
         network, config = start.network, start.config
@@ -166,6 +169,16 @@ class _Adaptation:
         return AdaptedModel(
             model, statistics, normalised, shares, validation, audit, self.curves, self.resumed
         )
+
+    def _kept_fit(self, trained: Trained, start: Start, averaged: Shares, alone: Shares) -> Shares:
+        """`averaged`, unless averaging the weights loses what the training has learned of its own cases:
+        the path between start and end is then not low, and no validation case is there to say so."""
+        dice = []
+        for shares in (averaged, alone):
+            start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
+            parts = [self._score(start.network, n, [], [Shares()]) for n in range(len(self.cases))]
+            dice.append(mean_dice(ValidationScores.pooled(parts).plain[Shares()]))
+        return averaged if dice[0] >= dice[1] - LOST_FIT else alone
 
     def _ask_source(self) -> Evidence:
         self.progress.stage("Asking the source model", len(self.cases))
@@ -273,6 +286,7 @@ class _Adaptation:
             settings=settings,
             device=self.device,
             mixed_precision=self.prediction.mixed_precision,
+            new_head=start.new_head,
             stop_at=stop,
             validate=self._validator(held_out) if held_out else None,
             refresh=refresh if settings.weights != "none" and settings.weight_refresh else None,

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.settings import EEP_WEIGHTS, WISE_SHARES, AdaptationSettings
 from TransferRiskLib.evaluation.components import keep_largest
 
-EEP_WEIGHTS = (0.0, 0.25, 0.5, 0.75)
-WISE_SHARES = (1.0, 0.75, 0.5)
 DEFAULT_EEP_WEIGHT = 0.5
 DEFAULT_EEP_WEIGHT_AVERAGED = 0.25
 """With weights averaged towards the source the model already holds half of what the EEP brings."""
@@ -20,6 +18,8 @@ DEFAULT_WISE_SHARE = 0.75
 INFORMATIVE = 0.1
 """Normalised score from which a source is taken to inform about the target (unrelated contrasts were
 measured under 0.03, related ones over 0.3)."""
+LOST_FIT = 0.02
+"""Mean Dice on the training cases that averaging the weights may cost where nothing else decides."""
 MARGIN = 0.003
 """Mean Dice by which a choice must beat the default: a few validation cases decide no less."""
 

@@ -15,6 +15,10 @@ Loss = Literal["ce", "ce+dice", "focal", "focal+dice", "topk", "topk+dice"]
 MapControl = Literal["none", "permuted", "class-mean"]
 Normalised = Literal["foreground", "labelled", "weights"]
 
+EEP_WEIGHTS = (0.0, 0.25, 0.5, 0.75)
+WISE_SHARES = (1.0, 0.75, 0.5)
+"""What the validation folds choose from where `eep_weight` and `wise_ft` are left open."""
+
 
 @dataclass(frozen=True)
 class AugmentationSettings:
@@ -102,6 +106,8 @@ class AdaptationSettings:
         normalisation: The weighted cross-entropy is divided by the whole case's labelled foreground
             voxels (paper), by labelled voxels, or by the sum of weights.
         optimizer, learning_rate, weight_decay, momentum: Of the optimiser.
+        head_rate: Factor on the learning rate of a head that was not kept whole: it has further to go
+            than the features beneath it.
         schedule: Polynomial decay (exponent 0.9), or constant.
         steps: Training steps.
         batch_size: Patches a step.
@@ -141,6 +147,7 @@ class AdaptationSettings:
     normalisation: Normalised = "labelled"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-3
+    head_rate: float = 1.0
     weight_decay: float = 1e-5
     momentum: float = 0.9
     schedule: Literal["poly", "constant"] = "poly"
@@ -166,6 +173,7 @@ class AdaptationSettings:
             (self.probe_steps >= 0, "The number of probe steps cannot be negative."),
             (self.batch_size >= 1, "The batch size must be at least 1."),
             (self.learning_rate > 0, "The learning rate must be positive."),
+            (self.head_rate > 0, "The factor of the head's learning rate must be positive."),
             (0 <= self.momentum < 1, "The momentum must be at least 0 and less than 1."),
             (self.weight_decay >= 0, "The weight decay cannot be negative."),
             (self.l2sp >= 0, "The pull towards the source cannot be negative."),
@@ -204,6 +212,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "scratch": {"scheme": "scratch", "head": "random"},
     "recommended": {
         "head": "translate",
+        "head_rate": 10.0,
         "weights": "class-calibrated",
         "weight_refresh": (0.25, 0.5, 0.75),
         "uniform_start": True,

@@ -32,6 +32,7 @@ class Start:
         config: Its definition; None for TorchScript.
         head: Names of the parameters that the linear probe trains.
         fresh: Names of the parameters of which any part does not come from the source.
+        new_head: Names of the head's parameters unless the source's head was kept whole.
         probe_steps: Steps of the linear probe.
         before: The weights, to average with later.
     """
@@ -40,6 +41,7 @@ class Start:
     config: dict[str, Any] | None
     head: set[str]
     fresh: set[str]
+    new_head: set[str]
     probe_steps: int
     before: dict[str, torch.Tensor]
 
@@ -113,7 +115,8 @@ def starting_network(
         fresh = {name for name, _ in network.named_parameters()}
     probing = settings.head in ("auto", "translate", "probe") and not complete
     steps = settings.probe_steps if probing and settings.scheme != "scratch" else 0
-    return Start(network, config, head, fresh, steps, copy_of(network.state_dict()))
+    new_head = set() if complete or settings.scheme == "scratch" else set(head)
+    return Start(network, config, head, fresh, new_head, steps, copy_of(network.state_dict()))
 
 
 def translated_rows(statistics: JointStatistics) -> dict[int, tuple[int, float]]:

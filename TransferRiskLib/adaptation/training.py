@@ -43,6 +43,7 @@ class TrainingPlan:
         probe_steps: Steps of the probe, before `settings.steps` of the rest.
         cases: Training cases with their first weights.
         patch: Patch size along the network's axes.
+        new_head: Those of them whose learning rate is multiplied by `settings.head_rate`.
         stop_at: Stop after so many steps of the schedule; None goes to its end.
         validate: Mean Dice of the network on held-out cases, or None without any.
         refresh: New weights of the cases from the current network, or None.
@@ -58,6 +59,7 @@ class TrainingPlan:
     settings: AdaptationSettings
     device: torch.device
     mixed_precision: bool = True
+    new_head: Collection[str] = ()
     stop_at: int | None = None
     validate: Callable[[torch.nn.Module], float] | None = None
     refresh: Callable[[torch.nn.Module, list[TrainingCase]], list[TrainingCase]] | None = None
@@ -175,16 +177,19 @@ class Trainer:
             names -= encoder_parameters(self.network)
         parameters = set_trainable(self.network, names)
         s = self.settings
+        head = {id(p) for name, p in self.network.named_parameters() if name in self.plan.new_head}
+        self.rate_factors = (1.0, s.head_rate)
+        groups = [{"params": [p for p in parameters if (id(p) in head) == new]} for new in (False, True)]
         if s.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                parameters,
+                groups,
                 lr=s.learning_rate,
                 momentum=s.momentum,
                 weight_decay=s.weight_decay,
                 nesterov=s.momentum > 0,
             )
         else:
-            self.optimizer = torch.optim.AdamW(parameters, lr=s.learning_rate, weight_decay=s.weight_decay)
+            self.optimizer = torch.optim.AdamW(groups, lr=s.learning_rate, weight_decay=s.weight_decay)
         self.parameters = parameters
 
     def _before_step(self) -> None:
@@ -209,8 +214,8 @@ class Trainer:
         rate = s.learning_rate * self.run.rate_scale
         if s.schedule == "poly" and step >= 0:
             rate *= (1 - step / s.steps) ** 0.9
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, factor in zip(self.optimizer.param_groups, self.rate_factors, strict=True):
+            group["lr"] = rate * factor
         seed = [s.seed, step + self.plan.probe_steps]
         random = np.random.default_rng(seed)
         device = self.plan.device

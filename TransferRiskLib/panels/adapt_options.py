@@ -41,6 +41,9 @@ def _optimisation() -> tuple[Option, ...]:
                choices=("adamw", "sgd"), words=("AdamW", "SGD")),
         Option("learning_rate", _("Learning rate"), _("Of the first step; the schedule says how it goes on."),
                limits=(0.000001, 1.0), decimals=6, step=0.0001),
+        Option("head_rate", _("Factor for a new output layer"),
+               _("Its learning rate is so many times that of the other layers; an output layer that is kept "
+                 "learns like them."), limits=(0.01, 1000.0), decimals=2, step=1.0),
         Option("schedule", _("Schedule"), _("The learning rate falls to zero (exponent 0.9), or stays."),
                choices=("poly", "constant"), words=(_("polynomial decay"), _("constant"))),
         Option("momentum", _("Momentum"), _("Of stochastic gradient descent; AdamW has none to set."),
