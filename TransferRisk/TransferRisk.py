@@ -134,7 +134,9 @@ class TransferRiskLogic(ScriptedLoadableModuleLogic):
         findLibrary()
         from TransferRiskLib.panels.application import QtSettings, connect_worker
         from TransferRiskLib.session.session import Session
+        from TransferRiskLib.wording import use_translation
 
+        use_translation(translate)  # before the first sentence is made
         self.session = Session(slicer.mrmlScene, connect_worker, QtSettings())
 
     def close(self):
@@ -176,16 +178,20 @@ class TransferRiskTest(ScriptedLoadableModuleTest):
         self.assertEqual(widget.ui.caseTable.rowCount, len(session.cases.rows))
 
     def test_SampleData(self):
-        """The simulated scans load without a network."""
+        """The simulated scans load without a network, as from a script so from the module's button."""
         registerSampleData()
         import SampleData
 
         sources = SampleData.SampleDataLogic.sampleDataSourcesByCategory("TransferRisk")
         self.assertGreaterEqual(len(sources), 3)
-        source = sources[0]
-        source.customDownloader(source)
-        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        self.assertTrue(any(volume.GetImageData().GetScalarRange()[1] > 0 for volume in volumes))
+        volume, segmentation = SampleData.downloadSamples(sources[0].sampleName)
+        self.assertTrue(volume.IsA("vtkMRMLScalarVolumeNode"))
+        self.assertGreater(volume.GetImageData().GetScalarRange()[1], 0)
+        self.assertTrue(segmentation.IsA("vtkMRMLSegmentationNode"))
+        self.assertNotEqual(segmentation.GetSegmentation().GetSegmentIdBySegmentName("GM"), "")
+        self.assertEqual(segmentation.GetName(), f"{volume.GetName()}_label")
+        again = SampleData.downloadSample(sources[0].sampleName)
+        self.assertTrue(again.IsA("vtkMRMLScalarVolumeNode"))
 
     def test_Window(self):
         """The window comes up, follows its session and survives closing the scene and a reload."""

@@ -13,7 +13,9 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/schemes.py
   adaptation/selection.py
   adaptation/settings.py
+  adaptation/speed.py
   adaptation/starts.py
+  adaptation/timing.py
   adaptation/training.py
   adaptation/weights.py
   atomic.py
@@ -80,6 +82,7 @@ set(MODULE_PYTHON_SCRIPTS
   inference/predict.py
   inference/prepare.py
   inference/settings.py
+  inference/windows.py
   jobs/__init__.py
   jobs/client.py
   jobs/commands.py
@@ -150,12 +153,15 @@ set(MODULE_PYTHON_SCRIPTS
   reports/demo_pictures.py
   reports/demo_presentation.py
   reports/demo_report.py
+  reports/drawing.py
   reports/figures.py
   reports/findings.py
   reports/html.py
   reports/tables.py
   session/__init__.py
+  session/adapt_settings.py
   session/adapting.py
+  session/audit.py
   session/background.py
   session/desk.py
   session/environment.py
@@ -163,11 +169,14 @@ set(MODULE_PYTHON_SCRIPTS
   session/exchange_plan.py
   session/guessing.py
   session/handover.py
+  session/installing.py
   session/job_plans.py
   session/jobs.py
   session/loading.py
   session/mapping.py
   session/maps.py
+  session/measuring.py
+  session/model_entries.py
   session/output.py
   session/privacy.py
   session/row_checks.py
@@ -176,17 +185,20 @@ set(MODULE_PYTHON_SCRIPTS
   session/segmenting.py
   session/session.py
   session/source_models.py
+  session/stages.py
   session/state.py
   session/stored.py
   session/suggesting.py
   session/target_cases.py
   session/training.py
   session/walkthrough.py
+  session/workload.py
   tasks/__init__.py
   tasks/adapt.py
   tasks/demo.py
   tasks/evaluate.py
   tasks/map.py
+  tasks/measure.py
   tasks/probe.py
   tasks/provenance.py
   tasks/rank.py
@@ -212,6 +224,7 @@ set(MODULE_PYTHON_SCRIPTS
   volumes/lattice.py
   volumes/resample.py
   volumes/volume.py
+  wording.py
   )
 set(MODULE_PYTHON_RESOURCES
   demo_models/lesion-flair/configs/card.json

@@ -11,8 +11,9 @@ from torch import nn
 from TransferRiskLib.errors import Cancelled, DeviceError, ModelError
 from TransferRiskLib.inference import predict as module
 from TransferRiskLib.inference.plans import Plan
-from TransferRiskLib.inference.predict import predict_on_grid, predict_states, window_count
+from TransferRiskLib.inference.predict import predict_on_grid, predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
+from TransferRiskLib.inference.windows import window_count
 from TransferRiskLib.models.states import to_states
 
 ON_CPU = PredictionSettings(device="cpu", batch_size=2)

@@ -18,6 +18,7 @@ BUTTONS = [
     ("removeRunButton", "maps.remove_run", ("Run 1",)),
     ("adaptButton", "adapting.start", ()),
     ("resumeButton", "adapting.resume", ()),
+    ("measureButton", "adapting.measure", ()),
     ("useModelButton", "adapting.use_as_source", ()),
     ("addScansFromSceneButton", "segmenting.add_from_scene", ()),
     ("removeScanButton", "segmenting.remove", ("x",)),
@@ -303,7 +304,8 @@ def test_advanced_offers_every_setting_once_in_words(desk: SimpleNamespace) -> N
     assert {field.split(".")[0] for field in offered} == known and len(set(offered)) == len(offered)
     for one in options():
         assert one.text and one.tip, one.field
-        assert len(one.words) in (0, len(one.choices)), one.field
+        named = any(isinstance(choice, str) for choice in one.choices)
+        assert len(one.words) == len(one.choices) or not (named or one.words), one.field
 
 
 def test_half_a_path_is_not_passed_on(desk: SimpleNamespace, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ ALLOWED = [
     ("renderingCheck", "maps.can_show"),
     ("adaptButton", "adapting.can_start"),
     ("resumeButton", "adapting.can_resume"),
+    ("measureButton", "adapting.can_measure"),
     ("saveModelButton", "adapting.can_save_as"),
     ("useModelButton", "adapting.can_use_as_source"),
     ("addScansFromSceneButton", "segmenting.can_add_from_scene"),
@@ -91,6 +92,45 @@ def test_rows_say_in_words_what_is_missing(desk: SimpleNamespace) -> None:
     ]
     tips = [desk.ui.caseTable.item(row, 1).toolTip() for row in range(2)]
     assert tips == ["T1: node v1\nSegmentation: node s1", "T1: node v2\nSegmentation: –"]
+
+
+def test_rows_are_as_high_as_their_sentences_at_every_width(desk: SimpleNamespace) -> None:
+    import qt
+
+    sentence = "There is no volume for T1. " * 6
+    desk.session.cases.missing = lambda key: [sentence]
+    desk.session.tell("cases")
+    desk.ui.targetCasesSection.setCollapsed(False)
+    heights = []
+    for width in (900, 400):
+        desk.widget.resize(width, 900)
+        desk.widget.show()
+        qt.application.processEvents()
+        desk.tick()
+        rows = [desk.ui.caseTable.rowHeight(row) for row in range(2)]
+        assert desk.ui.caseTable.height > sum(rows), "no row is cut off"
+        heights.append(sum(rows))
+    assert heights[1] > heights[0], "in a narrow window the sentences take more lines"
+
+
+def test_other_channels_of_a_model_build_the_selectors_anew(desk: SimpleNamespace) -> None:
+    import slicer
+
+    def shown() -> list[str]:
+        place = desk.ui.caseChannelsPlace
+        return [s.currentNodeID for s in place.findChildren(slicer.qMRMLNodeComboBox)]
+
+    assert shown() == ["v1"]
+    selector = desk.ui.caseChannelsPlace.findChildren(slicer.qMRMLNodeComboBox)[0]
+    desk.session.tell("cases")
+    desk.tick()
+    assert desk.ui.caseChannelsPlace.findChildren(slicer.qMRMLNodeComboBox) == [selector], "kept as it was"
+    for channels in (("T1", "FLAIR"), (), ("FLAIR",)):
+        desk.session.cases.channels = channels
+        desk.session.tell("cases")
+        desk.tick()
+        assert shown() == [{"T1": "v1", "FLAIR": ""}[channel] for channel in channels]
+    assert desk.ui.caseChannelsPlace.layout().count() == 1, "earlier rows do not pile up"
 
 
 def test_scans_say_what_became_of_them(desk: SimpleNamespace) -> None:

@@ -97,6 +97,51 @@ def test_the_entry_and_the_cmake_project_agree() -> None:
     assert (ROOT / "LICENSE").is_file()
 
 
+ADDRESSES = {
+    "EXTENSION_HOMEPAGE": r"https://\S+/SlicerTransferRisk/?",
+    "EXTENSION_ICONURL": r"https://\S+/TransferRisk/Resources/Icons/TransferRisk\.png",
+    "EXTENSION_SCREENSHOTURLS": r"https://\S+/Docs/images/\S+\.png( https://\S+/Docs/images/\S+\.png)*",
+}
+"""What is to be filled in together with the repository's address; see Docs/slicer-module.md."""
+
+
+def missing_addresses(entry: dict, variables: dict[str, str]) -> list[str]:
+    """What of an entry and the CMake project does not fit its kind of repository."""
+    if entry.get("scm_type", "git") == "local":
+        return [
+            f"{name} has an address, but the repository has none" for name in ADDRESSES if variables[name]
+        ]
+    found = [
+        f"fill in {name} in CMakeLists.txt"
+        for name, form in ADDRESSES.items()
+        if not re.fullmatch(form, variables[name])
+    ]
+    return found + ([] if entry["scm_url"].startswith("https://") else ["scm_url is no address"])
+
+
+def test_addresses_are_filled_in_exactly_when_the_repository_has_one() -> None:
+    variables = {name: cmake_variable(name) for name in ADDRESSES}
+    assert missing_addresses(read_entry(), variables) == []
+    guide = (ROOT / "Docs" / "slicer-module.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in guide for name in (*ADDRESSES, "scm_url", "scm_type"))
+
+
+def test_the_rules_say_what_to_fill_in() -> None:
+    public = {"scm_url": "https://git.example.org/me/SlicerTransferRisk.git", "scm_type": "git"}
+    raw = "https://git.example.org/me/SlicerTransferRisk/raw/main"
+    filled = {
+        "EXTENSION_HOMEPAGE": "https://git.example.org/me/SlicerTransferRisk",
+        "EXTENSION_ICONURL": f"{raw}/TransferRisk/Resources/Icons/TransferRisk.png",
+        "EXTENSION_SCREENSHOTURLS": f"{raw}/Docs/images/window.png {raw}/Docs/images/risk-map.png",
+    }
+    empty = dict.fromkeys(ADDRESSES, "")
+    assert missing_addresses(public, filled) == []
+    assert missing_addresses(public, empty) == [f"fill in {name} in CMakeLists.txt" for name in ADDRESSES]
+    assert missing_addresses({**public, "scm_url": "SlicerTransferRisk"}, filled) == ["scm_url is no address"]
+    assert missing_addresses({**public, "scm_type": "local"}, empty) == []
+    assert len(missing_addresses({**public, "scm_type": "local"}, filled)) == 3
+
+
 def test_the_icon_is_a_square_png_of_128_pixels() -> None:
     data = (MODULE / "Resources" / "Icons" / "TransferRisk.png").read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")

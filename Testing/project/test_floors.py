@@ -52,7 +52,9 @@ TORCH_FREE_MODULES = (
     "TransferRiskLib.tasks.requests",
     "TransferRiskLib.tasks.results",
     "TransferRiskLib.inference.settings",
+    "TransferRiskLib.inference.windows",
     "TransferRiskLib.adaptation.settings",
+    "TransferRiskLib.adaptation.speed",
 )
 
 

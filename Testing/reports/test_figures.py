@@ -9,6 +9,7 @@ import pytest
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.reports import figures
+from TransferRiskLib.reports.drawing import drawing, to_svg
 from TransferRiskLib.reports.figures import Overlay
 from TransferRiskLib.reports.findings import CaseScore, RiskHistogram, TrainingHistory
 
@@ -19,8 +20,8 @@ def paths(svg: str) -> int:
 
 
 def blank_paths() -> int:
-    with figures._drawing(3, 2) as (figure, _):
-        return paths(figures._svg(figure))
+    with drawing(3, 2) as (figure, _):
+        return paths(to_svg(figure))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Environment: what the worker reported, in words; reports without patient data; estimates."""
+"""Environment: what the worker reported, in words; installation; reports without patient data."""
 
 from __future__ import annotations
 
@@ -7,39 +7,16 @@ import shlex
 from pathlib import Path
 
 import pytest
+from session_tables import REPORTS
 
-from TransferRiskLib.adaptation.settings import preset_settings
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.records import to_json
-from TransferRiskLib.session.desk import MemorySettings
-from TransferRiskLib.session.environment import REQUIREMENTS, TORCH
-from TransferRiskLib.session.estimating import count_trainings, duration, estimate, remember_speed
+from TransferRiskLib.session.installing import REQUIREMENTS, TORCH
 from TransferRiskLib.session.privacy import Scrubber
 from TransferRiskLib.tasks import probe as probing
-from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
 
 ROOT = Path(__file__).resolve().parents[2]
-VERSIONS = {"python": "3.12.1", "torch": "2.8", "monai": "1.5"}
-CPU = DeviceReport("cpu", "CPU (x86_64)", 16_000_000_000, 8_000_000_000)
-GPU = DeviceReport("cuda:0", "RTX", 24_000_000_000, 20_000_000_000)
-
-REPORTS = {
-    "all is well": (ProbeResult(VERSIONS, "py", (GPU, CPU), "12.8", ("RTX",)), ()),
-    "no card": (ProbeResult(VERSIONS, "py", (CPU,)), ()),
-    "CPU-only torch beside a card": (
-        ProbeResult(VERSIONS, "py", (CPU,), None, ("RTX",)), ("CPU-only build",),
-    ),
-    "driver too old": (ProbeResult(VERSIONS, "py", (CPU,), "13.0", ("RTX",)), ("update the NVIDIA driver",)),
-    "no torch": (
-        ProbeResult({**VERSIONS, "torch": None}, "py", problem="ModuleNotFoundError: torch"),
-        ("Not installed: torch.",),
-    ),
-    "broken torch": (
-        ProbeResult(VERSIONS, "py", nvidia=("RTX",), problem="OSError: libc10.so"),
-        ("PyTorch cannot be used (OSError: libc10.so).",),
-    ),
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -194,39 +171,6 @@ def test_paths_and_names_are_scrubbed_and_nothing_else(text, expected):
 def test_the_user_of_this_computer_is_not_named():
     user = getpass.getuser()
     assert user not in Scrubber(()).scrub(f"{Path.home()}/{user}/scan.nii.gz")
-
-
-TRAININGS = [
-    ({}, 1, 1), ({}, 3, 7), ({}, 12, 11), ({"audit": False}, 3, 4), ({"folds": 2}, 3, 5),
-    ({"folds": 0}, 3, 1),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("changes", "subjects", "expected"), TRAININGS)
-def test_trainings_are_counted_as_the_adaptation_runs_them(changes, subjects, expected):
-    assert count_trainings(preset_settings("recommended", **changes), subjects) == expected
-
-
-def test_an_estimate_says_that_it_is_rough_and_takes_over_what_was_measured(bundle):
-    from TransferRiskLib.models.card_files import read_card
-
-    store, card = MemorySettings(), read_card(bundle)
-    settings = preset_settings("plain", steps=100, batch_size=1)
-    guess = estimate(settings, card, bundle, 3, 0, "cpu", store)
-    assert (guess.trainings, guess.measured) == (1, False)
-    assert guess.sentence.startswith("Roughly") and "nothing was measured" in guess.sentence
-    remember_speed(store, bundle, "cpu", 1e-3)
-    measured = estimate(settings, card, bundle, 3, 0, "cpu", store)
-    assert measured.seconds == pytest.approx(1.3 * 100 * 16**3 * 1e-3) and measured.measured
-    assert estimate(settings, card, bundle, 3, 0, "cuda", store).measured is False
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "1 seconds"), (7.4, "7 seconds"), (44, "40 seconds"), (600, "10 minutes"), (9000, "2.5 hours")],
-)
-def test_times_are_as_coarse_as_a_guess(seconds, words):
-    assert duration(seconds) == words
 
 
 def test_cards_of_the_driver_are_found_where_its_tool_is(monkeypatch, tmp_path):

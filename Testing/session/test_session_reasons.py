@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from session_tables import BUTTONS, ROW_CASES
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.session.guessing import mark_result
-
-BUTTONS = {
-    "rank": (lambda s: s.models.can_rank, lambda s: s.models.rank),
-    "compute": (lambda s: s.maps.can_compute, lambda s: s.maps.compute),
-    "start": (lambda s: s.adapting.can_start, lambda s: s.adapting.start),
-    "resume": (lambda s: s.adapting.can_resume, lambda s: s.adapting.resume),
-    "suggest": (lambda s: s.cases.can_suggest_next, lambda s: s.cases.suggest_next),
-    "segment": (lambda s: s.segmenting.can_segment, lambda s: s.segmenting.segment),
-    "cancel": (lambda s: s.jobs.can_cancel, lambda s: s.jobs.cancel),
-    "probe": (lambda s: s.environment.can_probe, lambda s: s.environment.probe),
-    "release": (lambda s: s.environment.can_release, lambda s: s.environment.release),
-}
 
 NO_CASES = "Add target cases first."
 NO_MODEL = "Choose a source model first."
@@ -113,38 +102,6 @@ def test_a_model_that_cannot_be_used_says_why(stage, tmp_path, add_scan):
     stage.models.choose(broken)
     assert reasons(stage)["compute"].startswith("The source model cannot be used:")
     assert stage.models.card_summary()[0] == ("Problem", entry.problem)
-
-
-ROW_CASES = {
-    "complete": (lambda s, scene, key: None, []),
-    "no volume": (
-        lambda s, scene, key: s.cases.set_channel(key, "T1", None),
-        ["There is no volume for T1."],
-    ),
-    "volume gone": (
-        lambda s, scene, key: scene.RemoveNode(scene.GetFirstNodeByName("Anna")),
-        ["There is no volume for T1 any more."],
-    ),
-    "no segmentation": (
-        lambda s, scene, key: s.cases.set_segmentation(key, None),
-        ["It has no segmentation: choose one, or annotate it."],
-    ),
-    "segmentation gone": (
-        lambda s, scene, key: scene.RemoveNode(scene.GetFirstNodeByName("Anna_label")),
-        ["Its segmentation is not in the scene any more."],
-    ),
-    "nothing mapped": (
-        lambda s, scene, key: [s.cases.set_label(key, n, None) for n in ("anterior", "posterior")],
-        ["None of its segments stands for a label."],
-    ),
-    "no ROI": (lambda s, scene, key: s.cases.set_region(key, "roi"), ["Choose the ROI that was annotated."]),
-    "transform": (
-        lambda s, scene, key: scene.GetFirstNodeByName("Anna").SetAndObserveTransformNodeID(
-            scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift").GetID()
-        ),
-        ["The volume Anna stands under a transform: harden it first."],
-    ),
-}
 
 
 @pytest.mark.parametrize("name", ROW_CASES)

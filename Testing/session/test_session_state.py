@@ -41,7 +41,7 @@ def full(volume: str, segmentation: str) -> SessionState:
         runs=(MapRun("Run 1", "models/tiny", (mapped,), rows, histogram, {"joint": [[1.5]]}, score),),
         display=MapDisplay("Run 1", "x", "gain", 0.5, {"risk": (0.25, 1e6)}, True),
         adapt=AdaptChoice("paper", {"steps": 7, "weight_refresh": [0.5]}, "mine"),
-        adapted=AdaptRun("out/adapted-1", "done", result, "Transfer helped.", curves),
+        adapted=AdaptRun("out/adapted-1", "done", result, curves),
         scans=(ScanRow("row-2", "y", {"T1": volume}, False, segmentation, None, (volume,), "why"),),
         segment=SegmentChoice("m", True, True),
     )

@@ -140,6 +140,7 @@ def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):
     assert model.card.labels.names == cohort.scheme.names
     provenance = json.loads((result.bundle / "configs" / "provenance.json").read_text())
     assert provenance["models"][0]["name"] == "tiny tissue" and len(provenance["cases"]) == 3
+    assert "3 labelled cases" in (result.bundle / "docs" / "README.md").read_text()
     assert not (tmp_path / "adapted" / "work").exists()
 
     scans = CohortInput(without_labels(cohort))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.plans import Plan, fallbacks, is_out_of_memory, release_memory
 from TransferRiskLib.inference.prepare import prepare, to_native
 from TransferRiskLib.inference.settings import PredictionSettings
+from TransferRiskLib.inference.windows import window_count
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 
@@ -89,20 +90,6 @@ def predict_states(
     native = to_native(prepared.grid, prepared.native, states)
     native /= native.sum(axis=0, keepdims=True)
     return native
-
-
-def window_count(size: Sequence[int], patch: Sequence[int], overlap: float) -> int:
-    """How many windows cover an image.
-
-    Args:
-        size: Of the image, in voxels along the network's axes.
-        patch: Of a window.
-        overlap: Of neighbouring windows, as a fraction of the patch.
-    """
-    steps = [max(1, int(p * (1 - overlap))) for p in patch]
-    return math.prod(
-        math.ceil(max(0, s - p) / step) + 1 for s, p, step in zip(size, patch, steps, strict=True)
-    )
 
 
 def _attempt(

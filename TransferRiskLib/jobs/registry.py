@@ -39,6 +39,7 @@ TASKS: Mapping[str, TaskEntry] = {
     "adapt": TaskEntry(f"{_REQUESTS}:AdaptRequest", "TransferRiskLib.tasks.adapt:adapt"),
     "segment": TaskEntry(f"{_REQUESTS}:SegmentRequest", "TransferRiskLib.tasks.segment:segment"),
     "evaluate": TaskEntry(f"{_REQUESTS}:EvaluateRequest", "TransferRiskLib.tasks.evaluate:evaluate"),
+    "measure": TaskEntry(f"{_REQUESTS}:MeasureRequest", "TransferRiskLib.tasks.measure:measure"),
     "probe": TaskEntry(f"{_REQUESTS}:ProbeRequest", "TransferRiskLib.tasks.probe:probe"),
     "demo": TaskEntry(f"{_REQUESTS}:DemoRequest", "TransferRiskLib.tasks.demo:demo"),
 }

@@ -89,7 +89,7 @@ def colour_node(scene: Node, style: MapStyle) -> Node:
     """The procedural colour node of a style; one for the whole scene."""
     import vtk
 
-    name = f"{style.title} colours"
+    name = f"{style.name} colours"
     found = scene.GetFirstNode(name, "vtkMRMLProceduralColorNode")
     if found is not None:
         return found

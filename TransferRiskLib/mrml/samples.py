@@ -1,11 +1,34 @@
-"""Simulated scans as sample data: made on the spot, so that they need no network and no files."""
+"""Simulated scans as sample data: made when they are asked for, so that they need no network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
-Node = Any  # as in `nodes`; what simulates is imported late, since Slicer lists the samples when it starts
+import TransferRiskLib
+from TransferRiskLib.errors import SettingsError
+
+# What simulates is imported late: Slicer lists the samples when it starts.
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """One file of a sample.
+
+    Attributes:
+        name: Of the file. It bears the version: Slicer keeps files of sample data, and a later version
+            may simulate others.
+        node: Name of the node in the scene.
+        kind: As Slicer's readers call it.
+        seed: Of the subject.
+    """
+
+    name: str
+    node: str
+    kind: Literal["VolumeFile", "SegmentationFile"]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -26,6 +49,19 @@ class Sample:
     seeds: tuple[int, ...]
     labelled: bool
 
+    @property
+    def files(self) -> tuple[SampleFile, ...]:
+        """Images and segmentations, subject by subject; a segmentation is named after its volume."""
+        return tuple(self._files())
+
+    def _files(self) -> Iterator[SampleFile]:
+        for seed in self.seeds:
+            node = f"{self.site}-{seed:04d}_{self.contrast}"
+            name = f"TransferRisk-{TransferRiskLib.__version__}-{node}"
+            yield SampleFile(f"{name}.nrrd", node, "VolumeFile", seed)
+            if self.labelled:
+                yield SampleFile(f"{name}.seg.nrrd", f"{node}_label", "SegmentationFile", seed)
+
 
 SAMPLES = (
     Sample("Simulated T1 brain, university hospital", "T1", "university", (7001,), True),
@@ -36,25 +72,40 @@ SAMPLES = (
 )
 
 
-def load_sample(scene: Node, sample: Sample) -> list[Node]:
-    """Simulate the subjects of a sample and add them to a scene.
+def make_sample_file(name: str, folder: Path) -> Path:
+    """A file of a sample, simulated unless it is there already.
 
-    Returns:
-        The volume nodes; the segmentation of a subject is named after its volume.
+    Args:
+        name: One of the names of `SAMPLES`' files.
+        folder: Where it goes; made when it is not there.
+
+    Raises:
+        SettingsError: no sample has such a file. StorageError: it cannot be written.
     """
+    for sample in SAMPLES:
+        for file in sample.files:
+            if file.name == name:
+                path = folder / name
+                if not path.is_file():
+                    _simulate(sample, file, path)
+                return path
+    raise SettingsError(f"There is no sample with a file {name!r}.")
+
+
+def _simulate(sample: Sample, file: SampleFile, path: Path) -> None:
+    from TransferRiskLib.atomic import storage_error
+    from TransferRiskLib.cases.segmentation_files import write_seg_nrrd
     from TransferRiskLib.cases.simulate import SOURCE_SITE, TARGET_SITE, simulate_case
-    from TransferRiskLib.mrml.nodes import add_volume
-    from TransferRiskLib.mrml.segmentations import add_segmentation
+    from TransferRiskLib.volumes.io import write_volume
     from TransferRiskLib.volumes.volume import Volume
 
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path.parent) from error
     site = SOURCE_SITE if sample.site == "university" else TARGET_SITE
-    volumes = []
-    for seed in sample.seeds:
-        case = simulate_case(seed, (sample.contrast,), site)
-        name = f"{case.name}_{sample.contrast}"
-        volume = add_volume(scene, Volume(case.images[sample.contrast], case.geometry), name)
-        volumes.append(volume)
-        if sample.labelled:
-            label = f"{name} segmentation"
-            add_segmentation(scene, case.labels, case.geometry, case.scheme, label, volume)
-    return volumes
+    case = simulate_case(file.seed, (sample.contrast,), site)
+    if file.kind == "SegmentationFile":
+        write_seg_nrrd(case.labels, case.geometry, case.scheme, path)
+    else:
+        write_volume(Volume(case.images[sample.contrast], case.geometry), path)

@@ -1,10 +1,13 @@
-"""How each kind of map looks: title, unit, fixed window, what is hidden, colours."""
+"""How each kind of map looks: legend with its unit, fixed window, what is hidden, colours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 Colours = tuple[tuple[float, float, float], ...]
 
@@ -29,8 +32,7 @@ class MapStyle:
 
     Attributes:
         kind: The kind, as in `tasks.requests.MapKind` (and "uncertainty" of a segmentation).
-        title: What the legend says above the unit.
-        unit: Unit of the values, empty for a ratio.
+        name: Of its colours in the scene.
         window: Values at the ends of the colours. Fixed, so that two maps can be compared.
         threshold: Values outside are transparent in slices.
         colours: Equidistant RGB control points from the lower to the upper end of the window.
@@ -39,8 +41,7 @@ class MapStyle:
     """
 
     kind: str
-    title: str
-    unit: str
+    name: str
     window: tuple[float, float]
     threshold: tuple[float, float]
     colours: Colours
@@ -50,7 +51,13 @@ class MapStyle:
     @property
     def legend(self) -> str:
         """The legend's title with the unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        return {
+            "risk": _("Transfer risk (nats)"),
+            "relative-risk": _("Relative transfer risk (1: uninformed)"),
+            "gain": _("Transfer gain (nats, red: misleads)"),
+            "expected-risk": _("Expected risk (nats)"),
+            "uncertainty": _("Uncertainty (nats)"),
+        }[self.kind]
 
     @property
     def points(self) -> list[tuple[float, float, float, float]]:
@@ -71,15 +78,15 @@ def _hot(low: float, high: float) -> tuple[tuple[float, float], ...]:
 STYLES: dict[str, MapStyle] = {
     style.kind: style
     for style in (
-        MapStyle("risk", "Transfer risk", "nats", (0.0, 3.0), (0.5, _EVERYTHING),
+        MapStyle("risk", "Transfer risk", (0.0, 3.0), (0.5, _EVERYTHING),
                  SEQUENTIAL, _hot(1.0, 3.0), 4),
-        MapStyle("relative-risk", "Relative transfer risk", "1: uninformed", (0.0, 2.0), (0.4, _EVERYTHING),
+        MapStyle("relative-risk", "Relative transfer risk", (0.0, 2.0), (0.4, _EVERYTHING),
                  SEQUENTIAL, _hot(0.8, 2.0)),
-        MapStyle("gain", "Transfer gain", "nats, red: misleads", (-2.0, 2.0), (-50.0, 50.0),
+        MapStyle("gain", "Transfer gain", (-2.0, 2.0), (-50.0, 50.0),
                  DIVERGING, ((-2.0, 0.9), (-1.0, 0.5), (-0.1, 0.05), (0.0, 0.0)), 3),
-        MapStyle("expected-risk", "Expected risk", "nats", (0.0, 1.5), (0.25, _EVERYTHING),
+        MapStyle("expected-risk", "Expected risk", (0.0, 1.5), (0.25, _EVERYTHING),
                  SEQUENTIAL, _hot(0.5, 1.5), 4),
-        MapStyle("uncertainty", "Uncertainty", "nats", (0.0, 1.5), (0.25, _EVERYTHING),
+        MapStyle("uncertainty", "Uncertainty", (0.0, 1.5), (0.25, _EVERYTHING),
                  SEQUENTIAL, _hot(0.5, 1.5), 4),
     )
 }  # fmt: skip

@@ -32,6 +32,7 @@ class AdaptPanel(Panel):
         on(ui.outputFolderEdit, "currentPathChanged(QString)", self._set_folder)
         self.on_click("adaptButton", adapting.start)
         self.on_click("resumeButton", adapting.resume)
+        self.on_click("measureButton", adapting.measure)
         self.on_click("curveButton", lambda: self.application.show_chart(adapting.show_curves()))
         self.on_click("saveModelButton", self._save)
         self.on_click("useModelButton", adapting.use_as_source)
@@ -58,6 +59,8 @@ class AdaptPanel(Panel):
         ui, adapting = self.ui, self.session.adapting
         allow(ui.adaptButton, adapting.can_start(), _("Train on the cases whose use is “train”."))
         allow(ui.resumeButton, adapting.can_resume(), _("Go on where the last adaptation stopped."))
+        tip = _("Time a few training steps with this model on this computer, for the estimate.")
+        allow(ui.measureButton, adapting.can_measure(), tip)
         nothing = (False, _("Nothing has been trained yet."))
         tip = _("Loss and validation Dice as a chart; it grows while the training runs.")
         allow(ui.curveButton, (True, "") if adapting.curves else nothing, tip)

@@ -21,12 +21,17 @@ def options() -> tuple[Option, ...]:
 def _training() -> tuple[Option, ...]:
     return (
         Option("scheme", _("Training"), _("All weights, the decoder only, near the source, or from scratch."),
-               choices=get_args(Scheme)),
+               choices=get_args(Scheme),
+               words=(_("all weights"), _("decoder only"), _("near the source"), _("from scratch"))),
         Option("l2sp", _("Pull to the source"),
-               _("How strongly the weights are pulled to the source's; only the training “l2sp” does it."),
+               _("How strongly the weights are pulled to the source's; only the training “near the source” "
+                 "does it."),
                limits=(0.0, 100.0), decimals=4, step=0.01),
-        Option("head", _("Output layer"), _("Keep rows of matching labels, or train a new layer first."),
-               choices=get_args(Head)),
+        Option("head", _("Output layer"),
+               _("Automatic keeps the rows of labels that match and trains the others first; translated rows "
+                 "start from what the source says about the new labels."),
+               choices=get_args(Head),
+               words=(_("automatic"), _("translated"), _("kept"), _("new, trained first"), _("new"))),
         Option("probe_steps", _("Steps of the output layer alone"),
                _("A new output layer is first trained this long with everything else fixed."),
                limits=(0, 10_000)),
@@ -62,7 +67,10 @@ def _loss() -> tuple[Option, ...]:
                words=(_("cross-entropy"), _("cross-entropy + Dice"), _("focal"), _("focal + Dice"),
                       _("hardest tenth"), _("hardest tenth + Dice"))),
         Option("weights", _("Voxel weights"), _("How the risk map weights the loss."),
-               choices=get_args(Weights)),
+               choices=get_args(Weights),
+               words=(_("none"), _("paper: powers of ten of the risk"), _("by risk"),
+                      _("by risk, within each label"), _("where the source misleads"),
+                      _("by rarity of the label"))),
         Option("weight_strength", _("Strength of the weights"),
                _("Share of a voxel's weight that follows the risk map; 0 weights all voxels alike."),
                limits=(0.0, 1.0), decimals=2, step=0.05),
@@ -77,7 +85,8 @@ def _loss() -> tuple[Option, ...]:
                choices=(True, False)),
         Option("normalisation", _("Loss divided by"),
                _("The case's foreground voxels, its labelled voxels, or the sum of the weights."),
-               choices=get_args(Normalised)),
+               choices=get_args(Normalised),
+               words=(_("foreground voxels"), _("labelled voxels"), _("sum of the weights"))),
     )  # fmt: skip
 
 
@@ -95,7 +104,8 @@ def _patches() -> tuple[Option, ...]:
         Option("batch_size", _("Patches a step"), _("Fewer need less memory."), limits=(1, 64)),
         Option("sampling", _("Patches drawn"),
                _("Anywhere alike, as often around every label, or where the risk is high."),
-               choices=("uniform", "balanced", "risk")),
+               choices=("uniform", "balanced", "risk"),
+               words=(_("anywhere"), _("around every label"), _("by risk"))),
         Option("augmentation", _("Augmentation"),
                _("Random turns, sizes, brightness, contrast, noise and blur of the training patches."),
                choices=get_args(Level), words=(_("as preset"), none, _("stronger"))),

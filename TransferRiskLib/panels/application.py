@@ -114,7 +114,9 @@ class Application:
     def ask_file(self, title: str, filters: str) -> Path | None:
         """Let the user choose a file; None when that was given up."""
         chosen = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, "", filters)
-        return Path(chosen) if chosen else None
+        # PythonQt gives the path alone, other bindings the chosen filter as well.
+        path = chosen[0] if isinstance(chosen, tuple) else chosen
+        return Path(path) if path else None
 
     def open_folder(self, folder: Path) -> None:
         """Show a folder in the computer's file manager."""

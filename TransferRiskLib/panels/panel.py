@@ -50,6 +50,9 @@ class Panel:
     def refresh(self) -> None:
         """Show the session's state."""
 
+    def settle(self) -> None:
+        """Follow the window's size; called with every tick of its timer."""
+
     def allow(self) -> None:
         """Enable what can work now."""
 

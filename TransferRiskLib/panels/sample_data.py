@@ -1,37 +1,22 @@
-"""The simulated scans in Slicer's Sample Data module."""
+"""The simulated scans in Slicer's Sample Data module.
+
+Slicer asks for the files of a sample by their addresses, whether the user clicks a button or a script
+calls `SampleData.downloadSample(name)`; a custom downloader would serve the button alone. So the files
+have addresses of their own kind, and a rule that Slicer applies to every address before it downloads
+simulates the file and gives its place on this computer.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-from TransferRiskLib.mrml.samples import SAMPLES, Sample, load_sample
+from TransferRiskLib.mrml.samples import SAMPLES, make_sample_file
 
 CATEGORY = "TransferRisk"
-
-
-class Loader:
-    """What the Sample Data module calls instead of a download.
-
-    Args:
-        sample: What to make.
-    """
-
-    def __init__(self, sample: Sample) -> None:
-        self._sample = sample
-
-    def __call__(self, source: Any = None) -> list[Any]:
-        from TransferRiskLib.mrml.overlay import show_scan
-
-        volumes = load_sample(slicer.mrmlScene, self._sample)
-        show_scan(volumes[0])
-        return volumes
-
-    def __str__(self) -> str:
-        # Sources are compared by their text: a second registration must not offer everything twice.
-        return f"simulated: {self._sample.name}"
+SCHEME = "transferrisk:"
 
 
 def register(thumbnail: str) -> None:
@@ -42,16 +27,24 @@ def register(thumbnail: str) -> None:
     """
     from SampleData import SampleDataLogic
 
+    SampleDataLogic.registerUrlRewriteRule(CATEGORY, simulated)
     if hasattr(SampleDataLogic, "registerCustomSampleDataCategory"):  # Slicer 5.11 and later
         SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title=_("Transfer Risk"))
     for sample in SAMPLES:
-        # The lists of addresses and files must be as long as each other; nothing is downloaded.
         SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=f"{CATEGORY}: {sample.name}",
-            uris="",
-            fileNames=f"{sample.name}.nrrd",
-            nodeNames=sample.name,
+            uris=[SCHEME + file.name for file in sample.files],
+            fileNames=[file.name for file in sample.files],
+            nodeNames=[file.node for file in sample.files],
+            loadFileTypes=[file.kind for file in sample.files],
             thumbnailFileName=thumbnail,
-            customDownloader=Loader(sample),
         )
+
+
+def simulated(address: str) -> str:
+    """The address of a file on this computer for one of ours; any other address stays as it is."""
+    if not address.startswith(SCHEME):
+        return address
+    folder = Path(slicer.app.temporaryPath) / CATEGORY
+    return make_sample_file(address.removeprefix(SCHEME), folder).as_uri()

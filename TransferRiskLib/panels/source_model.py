@@ -12,7 +12,7 @@ from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import allow, choose_from, facts, fill, on, position, quietly, say
 
 if TYPE_CHECKING:
-    from TransferRiskLib.session.source_models import ModelEntry
+    from TransferRiskLib.session.model_entries import ModelEntry
 
 
 class SourceModelPanel(Panel):

@@ -37,14 +37,13 @@ class TargetCasesPanel(Panel):
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._key = ""
+        self._width = 0
         self._channel_form = ChannelForm(self.ui.caseChannelsPlace.layout(), self._set_channel)
         ui = self.ui
         self._segmentation = node_selector(SEGMENTATIONS, _("none"), self._set_segmentation)
         ui.caseSegmentationPlace.layout().addWidget(self._segmentation)
         self._roi = node_selector(ROIS, _("choose an ROI"), lambda node: self._set_region("roi", node))
         ui.caseRoiPlace.layout().addWidget(self._roi)
-        # Sentences in the table wrap: with another width its rows have another height.
-        on(ui.caseTable.horizontalHeader(), "sectionResized(int,int,int)", self._fit)
         on(ui.caseTable, "cellClicked(int,int)", self._select)
         on(ui.caseNameEdit, "textEdited(QString)", self._rename)
         on(ui.caseRegionCombo, "activated(int)", lambda n: self._set_region(REGIONS[n], self._row_roi()))
@@ -75,6 +74,12 @@ class TargetCasesPanel(Panel):
         suggestions = self.session.cases.suggestions
         say(self.ui.suggestionLabel, suggestions[0].sentence if suggestions else "")
         self.ui.goToSuggestionButton.setVisible(bool(suggestions))
+
+    def settle(self) -> None:
+        # Sentences in the table wrap: with another width its rows have another height.
+        if self.ui.caseTable.width != self._width:
+            self._width = self.ui.caseTable.width
+            fit(self.ui.caseTable, len(self.session.cases.rows))
 
     def allow(self) -> None:
         cases, ui = self.session.cases, self.ui
@@ -130,9 +135,6 @@ class TargetCasesPanel(Panel):
 
     def _label_setter(self, key: str, segment: str, choices: list[str | None]) -> Any:
         return lambda n: self.attempt(lambda: self.session.cases.set_label(key, segment, choices[n]))
-
-    def _fit(self, *_section: int) -> None:
-        fit(self.ui.caseTable, len(self.session.cases.rows))
 
     def _select(self, row: int, _column: int) -> None:
         self._key = self.session.cases.rows[row].key

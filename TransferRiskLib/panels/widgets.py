@@ -110,16 +110,10 @@ def fit(table: Any, rows: int) -> None:
     """Give a table the height of its rows, up to a limit that follows the font."""
     table.resizeRowsToContents()
     shown = sum(table.rowHeight(row) for row in range(min(rows, SHOWN_ROWS)))
-    # A line of the header and a scroll bar; the default row follows the font, as those do.
-    line = table.verticalHeader().defaultSectionSize
-    table.setFixedHeight(shown + 5 * line // 4 + 2 * table.frameWidth)
+    # The header, a scroll bar and the frame, which follow the font as well.
+    line = qt.QFontMetrics(qt.QApplication.font(table)).height()
+    table.setFixedHeight(shown + 5 * line // 2)
     table.setVisible(bool(rows))
-
-
-def clear_form(form: Any) -> None:
-    """Remove all rows of a form, with their widgets."""
-    while form.rowCount():
-        form.removeRow(0)
 
 
 def node_selector(classes: Sequence[str], none: str, changed: Callable[[str | None], None]) -> Any:

@@ -72,6 +72,8 @@ class Window:
         """Let the session work, then show what has changed."""
         self._session.tick()
         self.refresh()
+        for panel in self.panels:
+            panel.settle()
 
     def refresh(self) -> None:
         """Show what has changed since the last time."""

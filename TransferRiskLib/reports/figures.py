@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from TransferRiskLib.cases.labels import distinct_colour
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.reports.drawing import colour, dashes, drawing, legend_below, marker, to_png, to_svg
 from TransferRiskLib.reports.findings import CaseScore, RiskHistogram, TrainingHistory
 from TransferRiskLib.reports.tables import spread
 from TransferRiskLib.tasks.results import ModelScore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# Okabe and Ito, "Color Universal Design", 2008, without the yellow that vanishes on white paper;
-# line styles and markers tell the series apart where colour is lost.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1)), (0, (8, 3)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_STYLE: dict[Any, Any] = {
-    "font.size": 9.5, "axes.titlesize": 10.5, "axes.labelsize": 9.5, "legend.fontsize": 9,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-    "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "lines.linewidth": 1.6,
-    "legend.frameon": False, "figure.facecolor": "white", "savefig.facecolor": "white",
-    "svg.hashsalt": "transferrisk",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,21 +48,20 @@ def training_curves(histories: Sequence[TrainingHistory], titles: Mapping[str, s
     names = titles or {}
     order = list(dict.fromkeys([*names, *(history.method for history in histories)]))
     panels = 2 if any(history.validation_steps for history in histories) else 1
-    with _drawing(4.4 * panels + 0.2, 3.6, 1, panels) as (figure, axes):
+    with drawing(4.4 * panels + 0.2, 3.6, 1, panels) as (figure, axes):
         for history in histories:
             number = order.index(history.method)
-            style = {"color": _colour(number), "linestyle": _DASHES[number % len(_DASHES)]}
+            style = {"color": colour(number), "linestyle": dashes(number)}
             label = names.get(history.method, history.method)
             axes[0].plot(history.steps, _smooth(history.loss), label=label, **style)
             if history.validation_steps:
                 percent = 100 * np.asarray(history.validation_dice)
-                marker = _MARKERS[number % len(_MARKERS)]
-                axes[1].plot(history.validation_steps, percent, marker=marker, markersize=4, **style)
+                axes[1].plot(history.validation_steps, percent, marker=marker(number), markersize=4, **style)
         axes[0].set(title="Training loss", xlabel="step", ylabel="loss")
         if panels == 2:
             axes[1].set(title="Validation", xlabel="step", ylabel="mean Dice (%)")
-        _legend_below(figure, axes[0], len(histories))
-        return _svg(figure)
+        legend_below(figure, axes[0], len(histories))
+        return to_svg(figure)
 
 
 def dice_strips(scores: Sequence[CaseScore], titles: Mapping[str, str] | None = None) -> str:
@@ -88,7 +72,7 @@ def dice_strips(scores: Sequence[CaseScore], titles: Mapping[str, str] | None = 
     labels = list(dict.fromkeys(score.label for score in scores))
     cases = list(dict.fromkeys(score.case for score in scores))
     dice = {(s.method, s.case, s.label): s.dice for s in scores if s.dice is not None}
-    with _drawing(max(2.6 * len(labels), 4.4), 4.0, 1, len(labels), sharey=True) as (figure, axes):
+    with drawing(max(2.6 * len(labels), 4.4), 4.0, 1, len(labels), sharey=True) as (figure, axes):
         for axis, label in zip(axes, labels, strict=True):
             for case in cases:
                 values = [100 * dice.get((method, case, label), math.nan) for method in methods]
@@ -97,8 +81,8 @@ def dice_strips(scores: Sequence[CaseScore], titles: Mapping[str, str] | None = 
                 values = [100 * dice[key] for case in cases if (key := (method, case, label)) in dice]
                 series = order.index(method)
                 axis.scatter(
-                    [number] * len(values), values, s=24, color=_colour(series), zorder=2,
-                    marker=_MARKERS[series % len(_MARKERS)], edgecolors="white", linewidths=0.5,
+                    [number] * len(values), values, s=24, color=colour(series), zorder=2,
+                    marker=marker(series), edgecolors="white", linewidths=0.5,
                 )  # fmt: skip
                 if summary := spread(values):
                     axis.hlines(
@@ -109,37 +93,37 @@ def dice_strips(scores: Sequence[CaseScore], titles: Mapping[str, str] | None = 
             axis.set_xlim(-0.5, len(methods) - 0.5)
             axis.grid(axis="x", visible=False)
         axes[0].set_ylabel("Dice (%)")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def risk_histogram(histogram: RiskHistogram) -> str:
     """SVG: share of each class's voxels by transfer risk, one outline a class, on a log scale."""
     edges = np.asarray(histogram.edges)
-    with _drawing(9.0, 3.8) as (figure, axes):
+    with drawing(9.0, 3.8) as (figure, axes):
         for number, (label, counts) in enumerate(histogram.counts.items()):
             total = max(sum(counts), 1)
             axes[0].stairs(
-                np.asarray(counts) / total, edges, label=label, color=_colour(number), linewidth=1.8,
-                baseline=None, linestyle=_DASHES[number % len(_DASHES)],
+                np.asarray(counts) / total, edges, label=label, color=colour(number), linewidth=1.8,
+                baseline=None, linestyle=dashes(number),
             )  # fmt: skip
         axes[0].set(xlabel="transfer risk −log EEP(y|x) (nats)", ylabel="share of the class's voxels")
         if any(any(counts) for counts in histogram.counts.values()):
             axes[0].set_yscale("log")
         axes[0].set_xlim(edges[0], edges[-1])
-        _legend_below(figure, axes[0], len(histogram.counts))
-        return _svg(figure)
+        legend_below(figure, axes[0], len(histogram.counts))
+        return to_svg(figure)
 
 
 def ranking_bars(scores: Sequence[ModelScore]) -> str:
     """SVG: normalised score of every source model, overall and per class, best model first."""
     groups = ["all classes", *dict.fromkeys(label for score in scores for label in score.per_class)]
     height = 0.8 / max(len(scores), 1)
-    with _drawing(9.0, 1.0 + 0.28 * len(groups) * max(len(scores), 1)) as (figure, axes):
+    with drawing(9.0, 1.0 + 0.28 * len(groups) * max(len(scores), 1)) as (figure, axes):
         for number, score in enumerate(scores):
             values = [score.normalised, *(score.per_class.get(label, math.nan) for label in groups[1:])]
             places = np.arange(len(groups)) + (number - (len(scores) - 1) / 2) * height
             bars = axes[0].barh(
-                places, values, height * 0.9, label=score.model, color=_colour(number),
+                places, values, height * 0.9, label=score.model, color=colour(number),
                 hatch=("", "///", "...", "xxx")[number % 4], edgecolor="white", linewidth=0.5,
             )  # fmt: skip
             axes[0].bar_label(bars, fmt="%.2f", padding=3, fontsize=8.5)
@@ -148,8 +132,8 @@ def ranking_bars(scores: Sequence[ModelScore]) -> str:
         axes[0].set_xlim(min(0, *axes[0].get_xlim()), 1.05)
         axes[0].set_xlabel("normalised score (LEEP + H(Y)) / H(Y): 0 says nothing, 1 says all")
         axes[0].grid(axis="y", visible=False)
-        _legend_below(figure, axes[0], len(scores))
-        return _svg(figure)
+        legend_below(figure, axes[0], len(scores))
+        return to_svg(figure)
 
 
 def montage(
@@ -173,7 +157,7 @@ def montage(
     if columns == 0:
         raise SettingsError("A montage needs at least one picture.")
     shown = None
-    with _drawing(2.5 * columns + 0.7, 2.7 * len(rows), len(rows), columns) as (figure, axes):
+    with drawing(2.5 * columns + 0.7, 2.7 * len(rows), len(rows), columns) as (figure, axes):
         for axis in axes:
             axis.set_axis_off()
         for row_number, row in enumerate(rows):
@@ -183,9 +167,7 @@ def montage(
                 shown = heat if heat is not None else shown
         if shown is not None:
             figure.colorbar(shown, ax=list(axes), label=unit, shrink=0.8, pad=0.02)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-        return buffer.getvalue()
+        return to_png(figure)
 
 
 def _draw_overlay(axis: Axes, picture: Overlay, heat_range: tuple[float, float], aspect: float):
@@ -210,41 +192,6 @@ def _draw_overlay(axis: Axes, picture: Overlay, heat_range: tuple[float, float],
                 axis.contour(mask, levels=[0.5], colors=[distinct_colour(index - 1)], linewidths=1.3)
     axis.set_title(picture.title, fontsize=9.5)
     return heat
-
-
-@contextlib.contextmanager
-def _drawing(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure free of pyplot's global state (safe in threads and beside a GUI) and its flat axes."""
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SettingsError(
-            f"Figures need matplotlib, which cannot be imported ({error}).", hint="pip install matplotlib"
-        ) from error
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "TransferRisk"})
-    return buffer.getvalue()
-
-
-def _legend_below(figure: Figure, axes: Axes, entries: int) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(entries, 4))
-
-
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.settings import PRESETS, AdaptationSettings, preset_settings
-from TransferRiskLib.atomic import atomic_folder
-from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.mrml import plots
-from TransferRiskLib.records import from_json, to_json
-from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
-from TransferRiskLib.session.estimating import Estimate, estimate, remember_speed
+from TransferRiskLib.mrml.nodes import geometry_of
+from TransferRiskLib.records import to_json
+from TransferRiskLib.session.adapt_settings import brings_new_labels, can_compose, composed
+from TransferRiskLib.session.audit import audit_sentences, audit_table
+from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no, prediction_settings
+from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
-from TransferRiskLib.session.output import output_folder
+from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
+from TransferRiskLib.session.output import copy_model, output_folder
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.session.training import Adaptation, Resumption, is_resumable
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class Adapting:
@@ -58,8 +60,7 @@ class Adapting:
     @property
     def settings(self) -> AdaptationSettings:
         """Preset with overrides; raises SettingsError for values that make no sense."""
-        choice = self._desk.state.adapt
-        return _settings(choice.preset, choice.overrides)
+        return composed(self.preset, self.overrides)
 
     @property
     def overrides(self) -> Mapping[str, Any]:
@@ -77,7 +78,7 @@ class Adapting:
         Raises SettingsError, and changes nothing, when the value makes no sense."""
         own = to_json(preset_settings(self.preset))
         overrides = {**self.overrides, field: to_json(value)}
-        changed = to_json(_settings(self.preset, overrides))
+        changed = to_json(composed(self.preset, overrides))
         self._choose(overrides={k: changed[k] for k in overrides if changed[k] != own[k]})
 
     @property
@@ -102,15 +103,37 @@ class Adapting:
     # -- the run --------------------------------------------------------------------------------
 
     def estimate(self) -> Estimate | None:
-        """Time and memory, roughly; None when it cannot start."""
-        rows, entry = self._training_rows(), self._models.chosen
+        """Time and memory, from what was measured or else roughly; None when it cannot start."""
+        rows, entry, store = self._training_rows(), self._models.chosen, self._desk.settings
         if not rows or entry is None or entry.card is None or not self._settings_verdict()[0]:
             return None
-        nodes = [self._desk.node(row.channels[channel]) for row in rows for channel in self._cases.channels]
-        voxels = sum(math.prod(node.GetImageData().GetDimensions()) for node in nodes if node is not None)
+        first = self._cases.channels[0]
         return estimate(
-            self.settings, entry.card, entry.path, len(rows), voxels, self._device(), self._desk.settings
+            self.settings,
+            prediction_settings(store),
+            entry.card,
+            entry.path,
+            [geometry_of(self._desk.node(row.channels[first])) for row in rows],
+            brings_new_labels(self._cases.target_labels(rows), entry.card),
+            measured_speed(store, entry.path),
+            self._device(),
         )
+
+    def can_measure(self) -> Verdict:
+        """Whether the speed with the chosen model can be measured now."""
+        for verdict in (self._jobs.can_start, self._models.can_use, self._settings_verdict):
+            ok, reason = verdict()
+            if not ok:
+                return no(reason)
+        return YES
+
+    def measure(self) -> None:
+        """Start the short job that times training and prediction on this computer, for the estimate."""
+        demand(self.can_measure())
+        card = self._models.card
+        assert card is not None
+        labels = self._cases.target_labels(self._training_rows()) or card.labels
+        self._jobs.start(Measure(self._desk, labels, self.settings, lambda speed: self._desk.tell("adapt")))
 
     def can_start(self) -> Verdict:
         """Whether an adaptation can start."""
@@ -127,10 +150,16 @@ class Adapting:
     def start(self) -> None:
         """Start an adaptation in a new folder; cancel it through `jobs.cancel`."""
         demand(self.can_start())
-        rows = self._training_rows()
+        rows, expected = self._training_rows(), self.estimate()
         scheme = self._cases.target_labels(rows)
+
+        def finished(model: Path, seconds: float | None) -> None:
+            if seconds is not None and expected is not None:
+                remember_speed(self._desk.settings, model, expected.speed_after(seconds))
+            self._models.refresh()
+
         self._begin(
-            Adaptation(self._desk, rows, self._cases.channels, scheme, self.settings, self.name, self._finish)
+            Adaptation(self._desk, rows, self._cases.channels, scheme, self.settings, self.name, finished)
         )
 
     def can_resume(self) -> Verdict:
@@ -139,15 +168,16 @@ class Adapting:
         if not ok:
             return no(reason)
         if self.run.status != "unfinished":
-            return no("There is no unfinished adaptation.")
+            return no(_("There is no unfinished adaptation."))
         if not is_resumable(Path(self.run.folder)):
-            return no(f"The files of the unfinished adaptation are gone: {self.run.folder}")
+            text = _("The files of the unfinished adaptation are gone: {folder}")
+            return no(text.format(folder=self.run.folder))
         return YES
 
     def resume(self) -> None:
         """Go on with the latest adaptation, on the cases as they were when it started."""
         demand(self.can_resume())
-        self._begin(Resumption(self._desk, self._finish))
+        self._begin(Resumption(self._desk, lambda model, seconds: self._models.refresh()))
 
     @property
     def run(self) -> AdaptRun:
@@ -168,9 +198,9 @@ class Adapting:
         curves = self.curves
         if not curves:
             return None
-        chart = plots.show_curves(
-            self._desk.scene, curves, "Adaptation", "Step", "Loss, Dice", self._desk.node(self.run.plot)
-        )
+        title, across, up = _("Adaptation"), _("Step"), _("Loss, Dice")
+        known = self._desk.node(self.run.plot)
+        chart = plots.show_curves(self._desk.scene, curves, title, across, up, known)
         if self.run.plot != chart.GetID():
             run = replace(self.run, plot=chart.GetID())
             self._desk.update(replace(self._desk.state, adapted=run), "adapt")
@@ -179,16 +209,11 @@ class Adapting:
     @property
     def audit_sentence(self) -> str:
         """The negative-transfer audit in words; empty without one."""
-        return self.run.audit
+        return audit_sentences(self.run.result.audit if self.run.result is not None else ())
 
     def audit_table(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Header and rows (label, transferred, from scratch, difference)."""
-        result = self.run.result
-        rows = tuple(
-            (row.label, f"{row.transferred:.3f}", f"{row.scratch:.3f}", f"{row.difference:+.3f}")
-            for row in (result.audit if result is not None else ())
-        )
-        return ("Label", "Dice, transferred", "Dice, from scratch", "Difference"), rows
+        return audit_table(self.run.result.audit if self.run.result is not None else ())
 
     @property
     def bundle(self) -> Path | None:
@@ -198,22 +223,17 @@ class Adapting:
     def can_save_as(self) -> Verdict:
         """Whether there is an adapted model whose files are there."""
         if self.bundle is None:
-            return no("Adapt a model first.")
-        return YES if self.bundle.is_dir() else no(f"The adapted model is gone: {self.bundle}")
+            return no(_("Adapt a model first."))
+        if self.bundle.is_dir():
+            return YES
+        return no(_("The adapted model is gone: {folder}").format(folder=self.bundle))
 
     def save_as(self, folder: Path) -> Path:
         """Copy the adapted model, whole or not at all; raises StorageError. A folder that is there
         already is only replaced when it is a model."""
         demand(self.can_save_as())
-        folder = Path(folder)
         assert self.bundle is not None
-        if folder.exists() and any(folder.iterdir()) and not (folder / "configs" / "card.json").is_file():
-            raise SettingsError("is a folder with other files.", file=folder, hint="Choose a new folder.")
-        if folder.resolve() == self.bundle.resolve():
-            return folder
-        with atomic_folder(folder) as scratch:
-            shutil.copytree(self.bundle, scratch, dirs_exist_ok=True)
-        return folder
+        return copy_model(self.bundle, Path(folder))
 
     def can_use_as_source(self) -> Verdict:
         """Whether the adapted model can be chosen as the source model."""
@@ -239,36 +259,13 @@ class Adapting:
         return [row for row in self._cases.usable_labelled() if row.role == "train"]
 
     def _rows_verdict(self) -> Verdict:
-        return YES if self._training_rows() else no("All complete cases are held out: train on one.")
+        if self._training_rows():
+            return YES
+        return no(_("All complete cases are held out: train on one."))
 
     def _settings_verdict(self) -> Verdict:
-        try:
-            patch = self.settings.patch_size or ()
-        except SettingsError as error:
-            return no(str(error))
-        entry = self._models.chosen
-        if entry is not None and entry.card is not None:
-            divisor = entry.card.divisible_by
-            if any(size % divisor for size in patch):
-                return no(f"The patch must be a multiple of {divisor} along every axis for this model.")
-        return YES
-
-    def _finish(self, settings: AdaptationSettings, model: Path, seconds_a_step: float | None) -> None:
-        """The adapted model joins the list, and the next estimate knows the speed."""
-        entry = self._models.find(str(model))
-        if seconds_a_step is not None and entry is not None and entry.card is not None:
-            patch = math.prod(settings.patch_size or entry.card.patch_size) * settings.batch_size
-            remember_speed(self._desk.settings, model, self._device(), seconds_a_step / patch)
-        self._models.refresh()
+        return can_compose(self.preset, self.overrides, self._models.card)
 
     def _choose(self, **fields: Any) -> None:
         choice = replace(self._desk.state.adapt, **fields)
         self._desk.update(replace(self._desk.state, adapt=choice), "adapt")
-
-
-def _settings(preset: str, overrides: Mapping[str, Any]) -> AdaptationSettings:
-    known = {field.name for field in dataclasses.fields(AdaptationSettings)}
-    unknown = sorted(set(overrides) - known)
-    if unknown:
-        raise SettingsError(f"There is no adaptation setting {unknown[0]!r}.")
-    return from_json(AdaptationSettings, {**to_json(preset_settings(preset)), **overrides})

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import shlex
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import TransferRiskLib
 from TransferRiskLib.jobs.interpreters import VARIABLE, find_interpreter
+from TransferRiskLib.session import installing
 from TransferRiskLib.session.desk import Desk, Verdict, demand, no
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.privacy import Scrubber
 from TransferRiskLib.tasks.requests import ProbeRequest
-from TransferRiskLib.tasks.results import ProbeResult
+from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
+from TransferRiskLib.wording import wording
 
-TORCH = "torch>=2.6"
-REQUIREMENTS = (
-    "numpy>=1.26",
-    "SimpleITK>=2.3",
-    "monai>=1.4",
-    "scipy>=1.11",
-    "einops>=0.7",
-    "pyyaml>=6",
-    "matplotlib>=3.8",
-)
-"""What the worker needs besides torch."""
+_ = wording(__name__)
 
 
 class Environment:
@@ -64,17 +54,12 @@ class Environment:
         """(heading, text) rows: interpreter, Python, torch, monai, a row a device."""
         report = self._report
         if report is None:
-            return (("Interpreter", self.own_python or "found automatically"),)
-        rows = [("Interpreter", report.interpreter)]
-        rows += [(name, version or "not installed") for name, version in report.versions.items()]
+            return ((_("Interpreter"), self.own_python or _("found automatically")),)
+        rows = [(_("Interpreter"), report.interpreter)]
+        rows += [(name, version or _("not installed")) for name, version in report.versions.items()]
         if report.versions.get("torch"):
-            rows.append(("CUDA", report.cuda or "not in this build of PyTorch"))
-        for device in report.devices:
-            memory = ""
-            if device.total_bytes is not None:
-                free = f", {device.free_bytes / 1e9:.1f} GB free" if device.free_bytes is not None else ""
-                memory = f" ({device.total_bytes / 1e9:.1f} GB{free})"
-            rows.append((device.device, f"{device.name}{memory}"))
+            rows.append(("CUDA", report.cuda or _("not in this build of PyTorch")))
+        rows += [(device.device, _device_text(device)) for device in report.devices]
         return tuple(rows)
 
     def warnings(self) -> tuple[str, ...]:
@@ -85,20 +70,24 @@ class Environment:
         found = []
         absent = [name for name, version in report.versions.items() if version is None]
         if absent:
-            found.append(f"Not installed: {', '.join(absent)}. Use Install / repair.")
+            text = _("Not installed: {packages}. Use Install / repair.")
+            found.append(text.format(packages=", ".join(absent)))
         elif report.problem:
-            found.append(f"PyTorch cannot be used ({report.problem}). Use Install / repair.")
+            text = _("PyTorch cannot be used ({reason}). Use Install / repair.")
+            found.append(text.format(reason=report.problem))
         if report.nvidia and not report.problem:
             if report.cuda is None:
-                found.append(
-                    f"This computer has an NVIDIA card ({report.nvidia[0]}), but the installed PyTorch is "
-                    "a CPU-only build: everything will be many times slower. Use Install / repair."
+                text = _(
+                    "This computer has an NVIDIA card ({card}), but the installed PyTorch is a CPU-only "
+                    "build: everything will be many times slower. Use Install / repair."
                 )
+                found.append(text.format(card=report.nvidia[0]))
             elif not any(device.device.startswith("cuda") for device in report.devices):
-                found.append(
-                    f"PyTorch was built for CUDA {report.cuda} but finds no usable card beside the driver's "
-                    f"{report.nvidia[0]}: update the NVIDIA driver, or install a matching PyTorch."
+                text = _(
+                    "PyTorch was built for CUDA {version} but finds no usable card beside the driver's "
+                    "{card}: update the NVIDIA driver, or install a matching PyTorch."
                 )
+                found.append(text.format(version=report.cuda, card=report.nvidia[0]))
         return tuple(found)
 
     # -- choices --------------------------------------------------------------------------------
@@ -157,7 +146,7 @@ class Environment:
         """Whether a worker is there that could give memory back."""
         worker = self._jobs.worker
         if worker is None or not worker.running:
-            return no("No worker is running: nothing holds memory.")
+            return no(_("No worker is running: nothing holds memory."))
         return self._jobs.can_start()
 
     def release(self) -> None:
@@ -173,7 +162,7 @@ class Environment:
     def can_install(self) -> Verdict:
         """Whether the window can install: only into Slicer's own Python, and while no job runs."""
         if self.own_python:
-            return no("The computations run in a Python of your own: run the command there yourself.")
+            return no(_("The computations run in a Python of your own: run the command there yourself."))
         return self._jobs.can_start()
 
     def require_installable(self) -> None:
@@ -182,9 +171,7 @@ class Environment:
 
     def pip_arguments(self, wheels: Path | None = None) -> list[str]:
         """Arguments after `pip install` for what is not torch; with `wheels`, torch comes from there too."""
-        if wheels is None:
-            return list(REQUIREMENTS)
-        return ["--no-index", "--find-links", str(wheels), TORCH, *REQUIREMENTS]
+        return installing.pip_arguments(wheels)
 
     def installation_text(self, wheels: Path | None = None) -> str:
         """What an installation will do, in words and commands, before it does it.
@@ -193,37 +180,8 @@ class Environment:
             wheels: Folder of wheels for a computer without network.
         """
         if self.own_python:
-            return self._text_for_own_python(wheels)
-        place = "Slicer's own Python"
-        if wheels is not None:
-            found = sorted(path.name for path in Path(wheels).glob("*.whl"))
-            lines = [
-                f"Packages are installed into {place} from {wheels} ({len(found)} wheels); nothing is "
-                "downloaded. PyTorch comes from there as well."
-            ]
-            if not any(name.startswith("torch-") for name in found):
-                lines.append("The folder holds no wheel of torch: an installed one is kept, or it fails.")
-        else:
-            lines = [
-                f"Packages are downloaded and installed into {place}. PyTorch is installed by the PyTorch "
-                "extension, which chooses the build for this computer's graphics card; an installed PyTorch "
-                "that works is kept."
-            ]
-        lines += ["", "pip install " + " ".join(self.pip_arguments(wheels))]
-        return "\n".join(lines)
-
-    def _text_for_own_python(self, wheels: Path | None) -> str:
-        named = "in the settings" if self.interpreter else f"by the variable {VARIABLE}"
-        packages = self.pip_arguments(wheels) if wheels is not None else [TORCH, *REQUIREMENTS]
-        lines = [
-            f"The computations run in a Python of your own, named {named}. It and Slicer's own Python stay "
-            "as they are: run this command in a terminal, then Check.",
-            "",
-            _command([self.own_python, "-m", "pip", "install", *packages]),
-        ]
-        if wheels is None:
-            lines += ["", "For a graphics card, pytorch.org names the --index-url of the build that fits."]
-        return "\n".join(lines)
+            return installing.text_for_own_python(self.own_python, bool(self.interpreter), wheels)
+        return installing.text_for_slicer(wheels)
 
     # -- log and report -------------------------------------------------------------------------
 
@@ -270,18 +228,25 @@ class Environment:
         self._desk.tell("environment")
 
 
-def _command(arguments: list[str]) -> str:
-    """Arguments as a line for the terminal; unquoted, `>=` would write to a file."""
-    if os.name != "nt":
-        return shlex.join(arguments)
-    return " ".join(a if re.fullmatch(r"[\w.:/\\-]+", a) else f'"{a}"' for a in arguments)
+def _device_text(device: DeviceReport) -> str:
+    if device.total_bytes is None:
+        return device.name
+    text = _("{name} ({total} GB)")
+    if device.free_bytes is not None:
+        text = _("{name} ({total} GB, {free} GB free)")
+    total, free = f"{device.total_bytes / 1e9:.1f}", f"{(device.free_bytes or 0) / 1e9:.1f}"
+    return text.format(name=device.name, total=total, free=free)
 
 
 class _Probe(Plan):
-    task, title, worker_task, result_type = "probe", "Asking the worker", "probe", ProbeResult
+    task, worker_task, result_type = "probe", "probe", ProbeResult
 
     def __init__(self, keep: Any) -> None:
         self._keep = keep
+
+    @property
+    def title(self) -> str:
+        return _("Asking the worker")
 
     def prepare(self) -> Generator[str, None, ProbeRequest]:
         return ProbeRequest()
@@ -289,4 +254,4 @@ class _Probe(Plan):
 
     def apply(self, result: Any) -> Iterator[str]:
         self._keep(result)
-        yield "Environment"
+        yield _("Environment")

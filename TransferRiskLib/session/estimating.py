@@ -1,112 +1,138 @@
-"""How long an adaptation will take and how much memory it will need: roughly, before it starts."""
+"""How long an adaptation will take and how much memory it will need, before it starts."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from TransferRiskLib.adaptation.folds import LEAVE_ONE_OUT_UP_TO
 from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.speed import Speed
+from TransferRiskLib.inference.settings import PredictionSettings
+from TransferRiskLib.inference.windows import window_count
 from TransferRiskLib.models.card import ModelCard
-from TransferRiskLib.session.desk import Settings
+from TransferRiskLib.session.workload import workload
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.resample import canonical_grid
+from TransferRiskLib.wording import wording
 
-_ASSUMED = {"cuda": 1e-7, "mps": 1e-6, "cpu": 1.2e-5}
-"""Seconds a patch voxel and training step of a network of `_TYPICAL_BYTES`, by device."""
+_ = wording(__name__)
+
 _TYPICAL_BYTES = 120e6
-_BYTES_A_VOXEL = 2400.0
-"""Activations kept for the backward pass, of a full-size U-Net (32 channels at full resolution)."""
+_ASSUMED = {
+    "cuda": Speed("cuda", 1e-7, 3e-8, 3e-8, 2400.0),
+    "mps": Speed("mps", 1e-6, 3e-7, 3e-8, 2400.0),
+    "cpu": Speed("cpu", 1.2e-5, 4e-6, 3e-8, 2400.0),
+}
+"""What a network of `_TYPICAL_BYTES` (a U-Net with 32 channels at full resolution) is assumed to cost."""
 _BYTES_A_CASE_VOXEL = 40.0
 """Image, labels, weights and probabilities of a case in main memory."""
-_OVERHEAD = 1.3
-"""Validation, checkpoints, asking the source model."""
+_FIXED_SECONDS = 5.0
+"""Reading the cases, statistics and maps, saving the model."""
+_LARGEST_CORRECTION = 4.0
+"""A run that took longer still was held up by something else, a computer that slept for instance."""
+_MEASURED_SPREAD = (0.7, 1.5)
+_ASSUMED_SPREAD = (0.25, 4.0)
+"""Factors from the estimate to the ends of its range."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A rough guess before the start.
+    """What is to be expected before the start.
 
     Attributes:
         seconds: Of the whole adaptation.
+        low, high: The range of these seconds that is shown.
         bytes: Memory of the training, on the GPU where there is one.
         trainings: How often a network is trained (folds, audit, the final one).
         steps: Of each training.
-        measured: Whether the speed was measured in an earlier run rather than assumed.
-        device: What the guess is for: `cuda`, `mps` or `cpu`.
+        measured: Whether the speed was measured on this computer rather than assumed.
+        speed: That speed.
     """
 
     seconds: float
+    low: float
+    high: float
     bytes: float
     trainings: int
     steps: int
     measured: bool
-    device: str
+    speed: Speed
 
     @property
     def sentence(self) -> str:
-        """The estimate in words, saying that it is rough."""
-        basis = "from the speed of an earlier run" if self.measured else "a guess: nothing was measured yet"
-        many = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
-        return (
-            f"Roughly {duration(self.seconds)} on {self.device} and {self.bytes / 1e9:.1f} GB of memory, "
-            f"for {many} of {self.steps} steps ({basis})."
+        """The estimate in words, with its range and what it stands on."""
+        about = _("{low} to {high} on {device}, with {memory} GB of memory.").format(
+            low=duration(self.low), high=duration(self.high), device=self.speed.device,
+            memory=f"{self.bytes / 1e9:.1f}",
+        )  # fmt: skip
+        many = _("{number} trainings of {steps} steps.")
+        work = _("One training of {steps} steps.") if self.trainings == 1 else many
+        basis = _("Measured on this computer.") if self.measured else _("A guess: Measure tells more.")
+        return " ".join((about, work.format(number=self.trainings, steps=self.steps), basis))
+
+    def speed_after(self, seconds: float) -> Speed:
+        """The speed that would have made the estimate right.
+
+        Args:
+            seconds: What the adaptation took.
+        """
+        factor = max(0.0, seconds - _FIXED_SECONDS) / (self.seconds - _FIXED_SECONDS)
+        factor = min(_LARGEST_CORRECTION, max(1 / _LARGEST_CORRECTION, factor))
+        speed = self.speed
+        return dataclasses.replace(
+            speed, step=speed.step * factor, window=speed.window * factor, scoring=speed.scoring * factor
         )
 
 
 def estimate(
     settings: AdaptationSettings,
+    prediction: PredictionSettings,
     card: ModelCard,
     model: Path,
-    subjects: int,
-    voxels: int,
+    grids: Sequence[Geometry],
+    new_labels: bool,
+    speed: Speed | None,
     device: str,
-    store: Settings,
 ) -> Estimate:
     """Time and memory of an adaptation.
 
     Args:
         settings: What is asked for.
+        prediction: How cases are predicted.
         card: The source model's.
         model: Where it lies; the size of its weights stands for the size of the network.
-        subjects: Training cases.
-        voxels: Of all training cases, all channels.
-        device: `cuda`, `mps` or `cpu`.
-        store: Holds speeds that were measured.
+        grids: Of the training cases, a subject each.
+        new_labels: Whether a label is new to the model, so that a new output layer is trained first.
+        speed: What was measured with this model on this computer; None guesses.
+        device: `cuda`, `mps` or `cpu`, for a guess.
     """
-    trainings = count_trainings(settings, subjects)
-    steps = settings.steps + (settings.probe_steps if settings.head in ("auto", "probe") else 0)
-    patch = math.prod(settings.patch_size or card.patch_size) * settings.batch_size
+    work = workload(settings, len(grids), new_labels)
     weights = weights_bytes(model)
-    pace = measured_speed(store, model, device)
-    # Cost grows slower than the number of weights: most of them work at coarse resolution.
-    scale = math.sqrt(max(weights, 1e4) / _TYPICAL_BYTES)
-    assumed = _ASSUMED.get(device, _ASSUMED["cpu"]) * scale
-    seconds = trainings * steps * patch * (pace or assumed) * _OVERHEAD
-    memory = patch * _BYTES_A_VOXEL * min(1.0, scale * 2) + 4 * weights
-    if device == "cpu":
-        memory += voxels * _BYTES_A_CASE_VOXEL
-    return Estimate(seconds, memory, trainings, steps, pace is not None, device)
-
-
-def count_trainings(settings: AdaptationSettings, subjects: int) -> int:
-    """How often a network is trained: every fold, every fold again for the audit, and the final one."""
-    folds = min(subjects, LEAVE_ONE_OUT_UP_TO if settings.folds is None else settings.folds)
-    if folds < 2:
-        return 1
-    return folds * (2 if settings.audit else 1) + 1
-
-
-def remember_speed(store: Settings, model: Path, device: str, seconds_a_voxel: float) -> None:
-    """Keep a measured speed for the next estimate."""
-    speeds = _speeds(store)
-    speeds[_key(model, device)] = seconds_a_voxel
-    store.set("TrainingSpeed", json.dumps(speeds))
-
-
-def measured_speed(store: Settings, model: Path, device: str) -> float | None:
-    """Seconds a patch voxel and step, measured with this model on such a device; None when unknown."""
-    return _speeds(store).get(_key(model, device))
+    pace = speed or _assumed(device, weights)
+    patch = math.prod(settings.patch_size or card.patch_size) * settings.batch_size
+    window, looked_at, scored = math.prod(card.patch_size), 0.0, 0.0
+    for grid in grids:
+        size = canonical_grid(grid, card.spacing, card.orientation).size
+        looked_at += window_count(size, card.patch_size, prediction.overlap) * window / len(grids)
+        scored += math.prod(size) / len(grids)
+    passes = 8 if prediction.mirror else 1
+    seconds = (
+        work.steps * patch * pace.step
+        + work.predictions * passes * looked_at * pace.window
+        + work.scorings * scored * pace.scoring
+        + _FIXED_SECONDS
+    )
+    memory = patch * pace.memory + 4 * weights  # weights, gradients, and two averages of AdamW
+    if pace.device == "cpu":
+        memory += sum(math.prod(grid.size) for grid in grids) * len(card.channels) * _BYTES_A_CASE_VOXEL
+    low, high = _MEASURED_SPREAD if speed is not None else _ASSUMED_SPREAD
+    return Estimate(
+        seconds, low * seconds, high * seconds, memory, work.trainings, settings.steps + work.probe_steps,
+        speed is not None, pace,
+    )  # fmt: skip
 
 
 def weights_bytes(model: Path) -> float:
@@ -118,22 +144,18 @@ def weights_bytes(model: Path) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A time in words, as coarse as a guess deserves."""
+    """A time in words, as coarse as an estimate deserves."""
     if seconds < 90:
-        return f"{max(1, round(seconds / 10) * 10) if seconds >= 10 else max(1, round(seconds))} seconds"
+        number = max(1, round(seconds) if seconds < 10 else round(seconds / 10) * 10)
+        return _("{number} s").format(number=number)
     if seconds < 5400:
-        return f"{round(seconds / 60)} minutes"
-    return f"{seconds / 3600:.1f} hours"
+        return _("{number} min").format(number=round(seconds / 60))
+    return _("{number} h").format(number=f"{seconds / 3600:.1f}")
 
 
-def _key(model: Path, device: str) -> str:
-    return f"{device} {weights_bytes(model):.0f}"
-
-
-def _speeds(store: Settings) -> dict[str, float]:
-    try:
-        value = json.loads(store.get("TrainingSpeed") or "{}")
-    except ValueError:
-        return {}
-    found = value.items() if isinstance(value, dict) else ()
-    return {str(key): float(pace) for key, pace in found if isinstance(pace, (int, float)) and pace > 0}
+def _assumed(device: str, weights: float) -> Speed:
+    """Cost grows slower than the number of weights: most of them work at coarse resolution."""
+    scale = math.sqrt(max(weights, 1e4) / _TYPICAL_BYTES)
+    typical = _ASSUMED.get(device, _ASSUMED["cpu"])
+    memory = typical.memory * min(1.0, 2 * scale)
+    return Speed(typical.device, typical.step * scale, typical.window * scale, typical.scoring, memory)

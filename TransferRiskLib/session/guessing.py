@@ -10,7 +10,9 @@ from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.annotation import reference_volume
 from TransferRiskLib.mrml.overlay import nodes_of
 from TransferRiskLib.session.desk import Node
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 RESULT = "TransferRisk.Result"
 """Attribute of the nodes that this module made: they are no scans and no annotation."""
 
@@ -82,7 +84,7 @@ def contrast_of(name: str) -> str | None:
 def unique(name: str, taken: Iterable[str]) -> str:
     """The name, with a number behind it where it is taken (ignoring case)."""
     known = {other.casefold() for other in taken}
-    name = name.strip() or "Case"
+    name = name.strip() or _("Case")
     candidate, number = name, 2
     while candidate.casefold() in known:
         candidate, number = f"{name} ({number})", number + 1

@@ -19,7 +19,9 @@ from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 _LEFT_OUT = "(unlabelled)"
 
 
@@ -61,10 +63,12 @@ class Handover:
             for channel in channels:
                 node = self._desk.node(row.channels.get(channel))
                 if node is None:
-                    raise CaseError(f"The case {row.name!r} has no volume for {channel!r} any more.")
+                    text = _("The case “{case}” has no volume for {channel} any more.")
+                    raise CaseError(text.format(case=row.name, channel=channel))
                 image = volume_from_node(node)
                 path = yield from in_background(partial(self._folder.write_image, image))
-                self.names[str(path)] = f"{node.GetName()} ({channel} of {row.name})"
+                text = _("{volume} ({channel} of {case})")
+                self.names[str(path)] = text.format(volume=node.GetName(), channel=channel, case=row.name)
                 images[channel] = ChannelFile(path)
                 yield f"{row.name}: {channel}"
             labels = None
@@ -72,8 +76,8 @@ class Handover:
                 grid = geometry_of(self._desk.node(row.channels[channels[0]]))
                 indices = label_indices(self._desk, row, grid, scheme)
                 labels = yield from in_background(partial(self._folder.write_labels, Volume(indices, grid)))
-                self.names[str(labels)] = f"The annotation of {row.name}"
-                yield f"{row.name}: annotation"
+                self.names[str(labels)] = _("The annotation of {case}").format(case=row.name)
+                yield self.names[str(labels)]
             marks = Annotation(unlabelled_value=UNLABELLED if labels is not None else None)
             made.append(Case(row.name, images, labels, marks))
         return tuple(made)
@@ -93,7 +97,7 @@ def label_indices(desk: Desk, row: CaseRow, grid: Geometry, scheme: LabelScheme)
     """
     node = desk.node(row.segmentation)
     if node is None:
-        raise CaseError(f"The case {row.name!r} has no segmentation any more.")
+        raise CaseError(_("The case “{case}” has no segmentation any more.").format(case=row.name))
     left_out = len(scheme)
     extended = LabelScheme((*scheme.labels, Label(_LEFT_OUT, left_out)))
     names = {
@@ -111,8 +115,8 @@ def label_indices(desk: Desk, row: CaseRow, grid: Geometry, scheme: LabelScheme)
         indices = np.where(_roi_of(desk, row, grid), indices, np.int16(UNLABELLED))
     if not (indices > 0).any():
         raise LabelError(
-            f"The annotation of {row.name!r} holds no label.",
-            hint="Draw some, or check which segments are labels and the annotated region.",
+            _("The annotation of “{case}” holds no label.").format(case=row.name),
+            hint=_("Draw some, or check which segments are labels and the annotated region."),
         )
     return indices
 
@@ -148,5 +152,6 @@ def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | 
 def _roi_of(desk: Desk, row: CaseRow, grid: Geometry) -> np.ndarray:
     roi = desk.node(row.roi)
     if roi is None:
-        raise CaseError(f"The ROI of the case {row.name!r} is gone.", hint="Choose another region.")
+        text = _("The ROI of the case “{case}” is gone.").format(case=row.name)
+        raise CaseError(text, hint=_("Choose another region."))
     return annotation.inside_roi(roi, grid)

@@ -61,17 +61,20 @@ class Plan:
 
     Attributes:
         task: Name for `JobProgress`.
-        title: What it does, for the window.
         worker_task: The worker's task, or None for a job that needs no worker.
         result_type: Record of the worker's result.
         patient_apply: Whether bringing results into the scene is long enough to be cancelled.
     """
 
     task = ""
-    title = ""
     worker_task: str | None = None
     result_type: type = object
     patient_apply = False
+
+    @property
+    def title(self) -> str:
+        """What it does, for the window."""
+        return ""
 
     def prepare(self) -> Generator[str, None, Any]:
         """Hand data over, a node a step; yields what was done (empty while it waits), returns the request."""

@@ -15,7 +15,9 @@ from TransferRiskLib.records import from_json
 from TransferRiskLib.session.desk import YES, Connect, Desk, Verdict, Worker, demand, no
 from TransferRiskLib.session.job_plans import JobProgress, Outcome, Plan
 from TransferRiskLib.session.running_job import RunningJob
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 _MESSAGES = 200
 
 
@@ -64,17 +66,17 @@ class Jobs:
         """Whether no job is under way."""
         if self._running is None:
             return YES
-        return no(f"Wait until the running job has ended: {self._running.plan.title}.")
+        return no(_("Wait until the running job has ended: {job}.").format(job=self._running.plan.title))
 
     def can_cancel(self) -> Verdict:
         """Whether there is a job that can be stopped."""
         running = self._running
         if running is None:
-            return no("Nothing is running.")
+            return no(_("Nothing is running."))
         if running.phase == "stopping":
-            return no("It is being stopped.")
+            return no(_("It is being stopped."))
         if running.phase == "applying" and not running.plan.patient_apply:
-            return no("It is finished; its results are being brought into the scene.")
+            return no(_("It is finished; its results are being brought into the scene."))
         return YES
 
     def cancel(self) -> None:
@@ -88,7 +90,7 @@ class Jobs:
             running.phase = "stopping"
             self._desk.tell("job")
         else:
-            self._end("cancelled", "The job was cancelled.")
+            self._end("cancelled", _("The job was cancelled."))
 
     def start(self, plan: Plan) -> None:
         """Begin a plan at the next `advance`; raises SettingsError while another is under way."""
@@ -121,7 +123,7 @@ class Jobs:
         if running.phase == "running":
             self.cancel()
         elif running.phase != "stopping":
-            self._end("cancelled", "The job was cancelled because the scene was closed.")
+            self._end("cancelled", _("The job was cancelled because the scene was closed."))
 
     def disconnect(self, wait_seconds: float = 0.5) -> None:
         """End the worker, and with it a running job."""
@@ -130,7 +132,7 @@ class Jobs:
             worker.close(wait_seconds)
         if self._running is not None:
             self._running.forsaken = True
-            self._end("cancelled", "The worker was ended.")
+            self._end("cancelled", _("The worker was ended."))
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -158,7 +160,7 @@ class Jobs:
         if self._worker is None:
             self._worker = self._connect(self._desk.settings.get("Interpreter"))
         running.identity = self._worker.submit(running.plan.worker_task, request)
-        running.phase, running.stage, running.step = "running", "Starting", 0
+        running.phase, running.stage, running.step = "running", _("Starting"), 0
 
     def _hear(self, event: Event) -> None:
         running = self._running
@@ -171,14 +173,14 @@ class Jobs:
             running.plan.hear(body)
         if isinstance(body, events.Done):
             if running.forsaken:
-                self._end("cancelled", "The job was cancelled because the scene was closed.")
+                self._end("cancelled", _("The job was cancelled because the scene was closed."))
                 return
             try:
                 running.apply(from_json(running.plan.result_type, body.result))
             except TransferRiskError as error:
                 self._fail(error)
         elif isinstance(body, events.JobCancelled):
-            self._end("cancelled", body.message or "The job was cancelled.")
+            self._end("cancelled", _("The job was cancelled."))
         elif isinstance(body, events.Failed):
             words = running.plan.in_words
             about = f"{body.file}: {body.message}" if body.file else body.message
@@ -197,8 +199,9 @@ class Jobs:
             about = f"{error.file}: {error.message}" if error.file else error.message
             self._end("error", words(about), words(error.hint or ""), details)
         else:
-            hint = "Run it again; if it stays so, report it together with the log."
-            self._end("error", f"It failed unexpectedly: {error}", hint, details)
+            about = _("It failed unexpectedly: {error}").format(error=error)
+            hint = _("Run it again; if it stays so, report it together with the log.")
+            self._end("error", about, hint, details)
 
     def _end(
         self, kind: Literal["done", "cancelled", "error"], message: str, hint: str = "", details: str = ""

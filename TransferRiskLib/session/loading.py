@@ -20,9 +20,9 @@ from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.volumes.io import read_volume
+from TransferRiskLib.wording import wording
 
-UNANNOTATED = "not annotated"
-"""Name of the segment for voxels that a file marks as unlabelled."""
+_ = wording(__name__)
 
 
 class LoadCases(Plan):
@@ -39,7 +39,7 @@ class LoadCases(Plan):
         TransferRiskError: the folder holds no cases.
     """
 
-    task, title, patient_apply = "load", "Loading cases", True
+    task, patient_apply = "load", True
 
     def __init__(
         self,
@@ -52,6 +52,10 @@ class LoadCases(Plan):
         self._desk, self._channels, self._insert, self._labels = desk, tuple(channels), insert, labels
         self._cohort = _read(path, self._channels)
         self._shelf = self._cohort.name or path.stem
+
+    @property
+    def title(self) -> str:
+        return _("Loading cases")
 
     def apply(self, result: Any) -> Iterator[str]:
         rows = []
@@ -71,7 +75,7 @@ class LoadCases(Plan):
             labels: dict[str, str | None] = {}
             if self._labels and case.labels is not None and first is not None:
                 segmentation, labels = yield from self._load_labels(case, first)
-                yield f"{case.name}: labels"
+                yield _("{case}: labels").format(case=case.name)
             rows.append(CaseRow("", case.name, channels, segmentation, labels))
         overlay.show_in_slices(self._desk.scene, first)
         self._insert(rows)
@@ -97,9 +101,10 @@ class LoadCases(Plan):
         if case.annotation != Annotation() and (indices == UNLABELLED).any():
             # What is not annotated becomes a segment of its own, so that the user sees it.
             extra = max(label.value for label in scheme.labels) + 1
-            scheme = LabelScheme((*scheme.labels, Label(UNANNOTATED, extra)))
+            unlabelled = _("not annotated")
+            scheme = LabelScheme((*scheme.labels, Label(unlabelled, extra)))
             indices[indices == UNLABELLED] = len(scheme) - 1
-            names[UNANNOTATED] = None
+            names[unlabelled] = None
         node = add_segmentation(self._desk.scene, indices, geometry, scheme, f"{case.name}_label", scan)
         overlay.show_outlines(node)
         self._shelve(node)

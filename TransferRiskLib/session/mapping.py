@@ -24,6 +24,9 @@ from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRu
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import MapResult
 from TransferRiskLib.volumes.io import read_volume
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class ComputeMaps(ExchangePlan):
@@ -38,7 +41,7 @@ class ComputeMaps(ExchangePlan):
         shown: Called when the maps are in the scene.
     """
 
-    task, title, worker_task, result_type = "map", "Computing risk maps", "map", MapResult
+    task, worker_task, result_type = "map", "map", MapResult
 
     def __init__(
         self,
@@ -56,6 +59,10 @@ class ComputeMaps(ExchangePlan):
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
         self._scans = {row.name: row.channels[channels[0]] for row in rows}
+
+    @property
+    def title(self) -> str:
+        return _("Computing risk maps")
 
     def prepare(self) -> Generator[str, None, MapRequest]:
         cases = yield from self.handover.cases(self._rows, self._channels, self._scheme)
@@ -93,7 +100,8 @@ class ComputeMaps(ExchangePlan):
         scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
         scan = self.desk.node(mapped.scan)
         if scan is None:
-            raise CaseError(f"The volume of {mapped.case!r} was removed while its maps were computed.")
+            text = _("The volume of “{case}” was removed while its maps were computed.")
+            raise CaseError(text.format(case=mapped.case))
         geometry = geometry_of(scan)
         if kind == "eep-segmentation":
             drawn = replace(case, labels=path, annotation=Annotation())
@@ -107,7 +115,7 @@ class ComputeMaps(ExchangePlan):
             volume = yield from in_background(partial(read_volume, path))
             background = None
             if kind == "gain" and case.labels is not None:  # only gain maps look at the labels
-                indices, _ = yield from in_background(
+                indices, _scheme = yield from in_background(
                     partial(load_labels, case, geometry, self._scheme, require_foreground=False)
                 )
                 background = indices <= 0

@@ -13,8 +13,9 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.mapping import ComputeMaps
 from TransferRiskLib.session.state import MAP_KINDS, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.wording import wording
 
-_COLUMNS = ("Case", "Class", "Voxels", "Mean risk", "Median", "5 %", "95 %", "Negative gain")
+_ = wording(__name__)
 
 
 class Maps:
@@ -55,12 +56,9 @@ class Maps:
         labelled = self._cases.usable_labelled()
         others = [replace(row, segmentation=None) for row in self._cases.usable_unlabelled()]
         scheme = self._cases.target_labels(labelled)
-        taken = {run.name for run in self.runs}
-        title = next(
-            name
-            for n in range(1, len(taken) + 2)
-            if (name := f"Transfer risk {n} ({self._model_name()})") not in taken
-        )
+        taken, text = {run.name for run in self.runs}, _("Transfer risk {number} ({model})")
+        names = (text.format(number=n, model=self._model_name()) for n in range(1, len(taken) + 2))
+        title = next(name for name in names if name not in taken)
         self._jobs.start(
             ComputeMaps(self._desk, [*labelled, *others], self._cases.channels, scheme, title, self.refresh)
         )
@@ -86,9 +84,9 @@ class Maps:
         """Whether there are maps."""
         run = self.shown
         if run is None:
-            return no("Compute risk maps first.")
+            return no(_("Compute risk maps first."))
         if all(self._desk.node(node) is None for case in run.cases for node in case.maps.values()):
-            return no("The maps of this run are not in the scene any more.")
+            return no(_("The maps of this run are not in the scene any more."))
         return YES
 
     def kinds(self) -> tuple[str, ...]:
@@ -196,7 +194,11 @@ class Maps:
             )
             for row in (run.risk if run is not None else ())
         )
-        return _COLUMNS, rows
+        header = (
+            _("Case"), _("Class"), _("Voxels"), _("Mean risk"), _("Median"), _("5 %"), _("95 %"),
+            _("Negative gain"),
+        )  # fmt: skip
+        return header, rows
 
     def histogram(self) -> tuple[tuple[float, ...], dict[str, tuple[int, ...]]] | None:
         """Voxels by risk: edges of the bins in nats (the last bin holds all beyond), and the counts of
@@ -215,8 +217,8 @@ class Maps:
         run = self.shown
         if run is None or run.score is None:
             return ""
-        share = run.score.normalised
-        return f"{run.score.model} tells {share:.0%} of what there is to know about the labels here."
+        text = _("{model} tells {share} of what there is to know about the labels here.")
+        return text.format(model=run.score.model, share=f"{run.score.normalised:.0%}")
 
     # -- inside ---------------------------------------------------------------------------------
 

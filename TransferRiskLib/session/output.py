@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
-from TransferRiskLib.atomic import storage_error
+from TransferRiskLib.atomic import atomic_folder, storage_error
+from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.session.desk import Settings
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 BUNDLE = "bundle"
 INPUTS = "inputs"
 
@@ -38,6 +42,22 @@ def new_run_folder(settings: Settings) -> Path:
                 number += 1
     except OSError as error:
         raise storage_error(error, parent) from error
+
+
+def copy_model(bundle: Path, folder: Path) -> Path:
+    """Copy a model, whole or not at all; a folder that is there already is only replaced when it is a
+    model.
+
+    Raises:
+        SettingsError: the folder holds other files. StorageError: it cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "configs" / "card.json").is_file():
+        text = _("is a folder with other files.")
+        raise SettingsError(text, file=folder, hint=_("Choose a new folder."))
+    if folder.resolve() != bundle.resolve():
+        with atomic_folder(folder) as scratch:
+            shutil.copytree(bundle, scratch, dirs_exist_ok=True)
+    return folder
 
 
 def finished_bundles(settings: Settings) -> list[Path]:

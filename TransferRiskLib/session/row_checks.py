@@ -10,45 +10,52 @@ from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session.desk import Desk
 from TransferRiskLib.session.guessing import contrast_of
 from TransferRiskLib.session.state import CaseRow, ScanRow
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) -> list[str]:
     """Why a model of these channels cannot look at a row."""
     if not channels:
-        return ["Choose a source model, or a volume for this case."]
+        return [_("Choose a source model, or a volume for this case.")]
     found = []
     for channel in channels:
         node = desk.node(row.channels.get(channel))
         if node is None:
-            gone = " any more" if row.channels.get(channel) else ""
-            found.append(f"There is no volume for {channel}{gone}.")
+            gone = _("There is no volume for {channel} any more.")
+            text = gone if row.channels.get(channel) else _("There is no volume for {channel}.")
+            found.append(text.format(channel=channel))
         elif node.GetImageData() is None:
-            found.append(f"The volume {node.GetName()} holds no image.")
+            found.append(_("The volume {name} holds no image.").format(name=node.GetName()))
         elif min(node.GetImageData().GetDimensions()) < 2:
-            found.append(f"The volume {node.GetName()} is a single slice.")
+            found.append(_("The volume {name} is a single slice.").format(name=node.GetName()))
         elif node.GetParentTransformNode() is not None:
-            found.append(f"The volume {node.GetName()} stands under a transform: harden it first.")
+            text = _("The volume {name} stands under a transform: harden it first.")
+            found.append(text.format(name=node.GetName()))
     return found
 
 
 def missing_annotation(desk: Desk, row: CaseRow) -> list[str]:
     """Why a row cannot be learnt from."""
     if not row.segmentation:
-        return ["It has no segmentation: choose one, or annotate it."]
+        return [_("It has no segmentation: choose one, or annotate it.")]
     node = desk.node(row.segmentation)
     if node is None:
-        return ["Its segmentation is not in the scene any more."]
+        return [_("Its segmentation is not in the scene any more.")]
     found = []
     if node.GetParentTransformNode() is not None:
-        found.append(f"The segmentation {node.GetName()} stands under a transform: harden it first.")
+        text = _("The segmentation {name} stands under a transform: harden it first.")
+        found.append(text.format(name=node.GetName()))
     if annotation.is_empty(node):
-        found.append(f"The segmentation {node.GetName()} is empty: annotate some slices.")
+        text = _("The segmentation {name} is empty: annotate some slices.")
+        found.append(text.format(name=node.GetName()))
     else:
         targets = [row.labels.get(label.name, label.name) for label in annotation.segments_of(node)]
         if all(target is None or target.casefold() == BACKGROUND for target in targets):
-            found.append("None of its segments stands for a label.")
+            found.append(_("None of its segments stands for a label."))
     if row.region == "roi" and desk.node(row.roi) is None:
-        found.append("Choose the ROI that was annotated.")
+        found.append(_("Choose the ROI that was annotated."))
     return found
 
 
@@ -62,5 +69,6 @@ def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[
         node = desk.node(row.channels.get(channel))
         named = contrast_of(node.GetName()) if node is not None else None
         if named and named.casefold() not in (channel.casefold(), contrast.casefold()):
-            found.append(f"{card.name} was trained on {contrast}; the volume is named {named}.")
+            text = _("{model} was trained on {contrast}; the volume is named {named}.")
+            found.append(text.format(model=card.name, contrast=contrast, named=named))
     return found

@@ -8,6 +8,10 @@ from typing import Any
 from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.events import Body
 from TransferRiskLib.session.job_plans import JobProgress, Phase, Plan
+from TransferRiskLib.session.stages import stage_in_words
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class RunningJob:
@@ -18,7 +22,7 @@ class RunningJob:
         self.phase: Phase = "preparing"
         self.identity: str | None = None
         self.forsaken = False
-        self.stage, self.step, self.message = "Handing images over", 0, ""
+        self.stage, self.step, self.message = _("Handing images over"), 0, ""
         self.total: int | None = None
         self.made: list[str] = []
         self._began = now
@@ -31,12 +35,13 @@ class RunningJob:
             yield from self.plan.apply(result)
 
         self.phase, self.steps = "applying", steps()
-        self.stage, self.step, self.total, self._mark = "Bringing results into the scene", 0, None, None
+        self.stage, self.step, self.total, self._mark = _("Bringing results into the scene"), 0, None, None
 
     def hear(self, body: Body, now: float) -> None:
         """Progress of the task."""
         if isinstance(body, events.Stage):
-            self.stage, self.step, self.total, self._mark = body.name, 0, body.total, None
+            self.stage, self.step = stage_in_words(body.name), 0
+            self.total, self._mark = body.total, None
         elif isinstance(body, events.Step):
             self.step += body.advance
             self.message = self.plan.in_words(body.message) or self.message

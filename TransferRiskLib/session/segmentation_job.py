@@ -21,6 +21,9 @@ from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
 from TransferRiskLib.volumes.io import read_volume, read_volumes
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class SegmentScans(ExchangePlan):
@@ -34,7 +37,7 @@ class SegmentScans(ExchangePlan):
         options: Extra volumes that are wanted.
     """
 
-    task, title, worker_task, result_type = "segment", "Segmenting scans", "segment", SegmentResult
+    task, worker_task, result_type = "segment", "segment", SegmentResult
 
     def __init__(
         self,
@@ -47,6 +50,10 @@ class SegmentScans(ExchangePlan):
         super().__init__(desk)
         self._model, self._rows, self._channels, self._options = model, rows, channels, options
         self._cases: dict[str, Case] = {}
+
+    @property
+    def title(self) -> str:
+        return _("Segmenting scans")
 
     def prepare(self) -> Generator[str, None, SegmentRequest]:
         cases = yield from self.handover.cases(self._rows, self._channels)
@@ -82,7 +89,8 @@ class SegmentScans(ExchangePlan):
         scene = self.desk.scene
         volume = self.desk.node(row.channels[self._channels[0]])
         if volume is None:
-            return replace(row, error="The scan was removed from the scene while it was segmented.")
+            text = _("The scan was removed from the scene while it was segmented.")
+            return replace(row, error=text)
         geometry = geometry_of(volume)
         assert scan.segmentation is not None  # the task writes one for every scan without an error
         drawn = Case(row.name, {}, labels=scan.segmentation)
@@ -90,14 +98,14 @@ class SegmentScans(ExchangePlan):
             partial(load_labels, drawn, geometry, None, require_foreground=False)
         )
         node = add_segmentation(scene, indices, geometry, scheme, "", volume)
-        self._place(node, f"{row.name} segmentation", volume)
+        self._place(node, _("{scan} segmentation").format(scan=row.name), volume)
         overlay.show_outlines(node, fill=0.3)
         yield row.name
         uncertainty = None
         if scan.uncertainty is not None:
             values = yield from in_background(partial(read_volume, scan.uncertainty))
             uncertainty = heat.add_map(scene, values, "uncertainty", "")
-            self._place(uncertainty, f"{row.name} uncertainty", volume)
+            self._place(uncertainty, _("{scan} uncertainty").format(scan=row.name), volume)
             overlay.show_legend_only_of(scene, None)
             yield row.name
         probabilities = []
@@ -106,7 +114,8 @@ class SegmentScans(ExchangePlan):
             for number, part in enumerate(parts):
                 extra = add_volume(scene, part, "")
                 heat.set_window(extra, 0.0, 1.0)
-                self._place(extra, f"{row.name} probability {number}", volume)
+                name = _("{scan} probability {number}").format(scan=row.name, number=number)
+                self._place(extra, name, volume)
                 probabilities.append(extra.GetID())
                 yield row.name
         return replace(

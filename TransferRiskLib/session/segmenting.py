@@ -12,10 +12,14 @@ from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
 from TransferRiskLib.session.guessing import find_cases, scans_of, unique
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
+from TransferRiskLib.session.model_entries import ModelEntry
 from TransferRiskLib.session.segmentation_job import SegmentScans
-from TransferRiskLib.session.source_models import ModelEntry, SourceModels
+from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import CaseRow, ScanRow, SegmentChoice
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class Segmenting:
@@ -42,7 +46,7 @@ class Segmenting:
         """Whether the scene has a scan that is neither in the list nor a target case."""
         if scans_of(self._desk.scene, self._used()):
             return YES
-        return no("The scene has no scan that is not in use.")
+        return no(_("The scene has no scan that is not in use."))
 
     def add_from_scene(self) -> list[str]:
         """Add every such scan; the new rows' keys."""
@@ -94,7 +98,8 @@ class Segmenting:
         """What is worth knowing of a scan: another contrast, or why its last segmentation failed."""
         row, model = self._desk.state.scan(key), self.model
         found = row_checks.remarks(self._desk, row, model.card if model is not None else None)
-        return ([f"The last segmentation failed: {row.error}"] if row.error else []) + found
+        failed = _("The last segmentation failed: {reason}").format(reason=row.error)
+        return ([failed] if row.error else []) + found
 
     # -- options --------------------------------------------------------------------------------
 
@@ -134,16 +139,17 @@ class Segmenting:
             return no(reason)
         model = self.model
         if model is None:
-            return no("Choose a source model, or adapt one, first.")
+            return no(_("Choose a source model, or adapt one, first."))
         if model.card is None:
-            return no(f"The model cannot be used: {model.problem}")
+            return no(_("The model cannot be used: {reason}").format(reason=model.problem))
         if not self.rows:
-            return no("Add scans first.")
+            return no(_("Add scans first."))
         ticked = [row for row in self.rows if row.chosen]
         if not ticked:
-            return no("Tick a scan first.")
+            return no(_("Tick a scan first."))
         if not self._usable():
-            return no(f"No ticked scan is complete. {ticked[0].name}: {self.missing(ticked[0].key)[0]}")
+            text = _("No ticked scan is complete. {scan}: {reason}")
+            return no(text.format(scan=ticked[0].name, reason=self.missing(ticked[0].key)[0]))
         return YES
 
     def segment(self) -> None:
@@ -160,8 +166,8 @@ class Segmenting:
         """Whether the scan has a segmentation to edit."""
         row = self._desk.state.scan(key)
         if self._desk.node(row.segmentation) is None:
-            return no("Segment this scan first.")
-        return YES if self._first(row) is not None else no("The scan is not in the scene any more.")
+            return no(_("Segment this scan first."))
+        return YES if self._first(row) is not None else no(_("The scan is not in the scene any more."))
 
     def edit_target(self, key: str) -> tuple[Node, Node]:
         """The segmentation node and its scan, for Segment Editor."""
@@ -186,7 +192,7 @@ class Segmenting:
             return no(reason)
         segmentation = self._desk.state.scan(key).segmentation
         if any(row.segmentation == segmentation for row in self._cases.rows):
-            return no("It is a target case already.")
+            return no(_("It is a target case already."))
         return YES
 
     def add_to_cases(self, key: str) -> str:

@@ -4,46 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.demo_models import demo_models
-from TransferRiskLib.errors import ModelError, SettingsError, TransferRiskError
+from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import list_models, read_card
 from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no, prediction_settings
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.model_entries import ModelEntry, card_rows, entry_of, read_entry
 from TransferRiskLib.session.output import finished_bundles
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
 from TransferRiskLib.tasks.results import RankResult
+from TransferRiskLib.wording import wording
 
-Origin = Literal["folder", "demonstration", "added", "adapted"]
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """A model in the list.
-
-    Attributes:
-        path: Bundle folder or TorchScript file.
-        origin: The folder of the settings, the demonstration models, added by hand, or adapted here.
-        card: Its card; None where it cannot be used.
-        problem: Why it cannot be used; empty when it can.
-    """
-
-    path: Path
-    origin: Origin
-    card: ModelCard | None
-    problem: str = ""
-
-    @property
-    def name(self) -> str:
-        """What the list shows."""
-        return self.card.name if self.card is not None else self.path.name
+_ = wording(__name__)
 
 
 class SourceModels:
@@ -88,7 +68,7 @@ class SourceModels:
             return None
         found = next((entry for entry in self._entries if str(entry.path) == path), None)
         if found is None:
-            found = self._others.get(path) or _read(Path(path), "added")
+            found = self._others.get(path) or read_entry(Path(path), "added")
             self._others[path] = found
         return found
 
@@ -96,22 +76,24 @@ class SourceModels:
         """Whether a usable source model is chosen."""
         chosen = self.chosen
         if chosen is None:
-            return no("Choose a source model first.")
-        return YES if chosen.card is not None else no(f"The source model cannot be used: {chosen.problem}")
+            return no(_("Choose a source model first."))
+        if chosen.card is not None:
+            return YES
+        return no(_("The source model cannot be used: {reason}").format(reason=chosen.problem))
 
     def refresh(self) -> None:
         """Read the list again."""
         found: dict[Path, ModelEntry] = {}
         for path in demo_models().values():
             if path.is_dir():
-                found[path] = _read(path, "demonstration")
+                found[path] = read_entry(path, "demonstration")
         if self.folder:
             for path, card in list_models(Path(self.folder)):
-                found.setdefault(path, _entry(path, "folder", card))
+                found.setdefault(path, entry_of(path, "folder", card))
         for path in self._added():
-            found.setdefault(path, _read(path, "added"))
+            found.setdefault(path, read_entry(path, "added"))
         for path in finished_bundles(self._desk.settings):
-            found.setdefault(path, _read(path, "adapted"))
+            found.setdefault(path, read_entry(path, "adapted"))
         self._entries = tuple(found.values())
         self._others.clear()
         self._desk.tell("models")
@@ -136,7 +118,7 @@ class SourceModels:
     def can_forget(self, path: Path) -> Verdict:
         """Whether a model was added by hand."""
         added = Path(path) in self._added()
-        return YES if added else no("Only models that were added by hand can be taken off the list.")
+        return YES if added else no(_("Only models that were added by hand can be taken off the list."))
 
     def forget(self, path: Path) -> None:
         """Take an added model off the list; no file is touched."""
@@ -154,24 +136,7 @@ class SourceModels:
     def card_summary(self) -> tuple[tuple[str, str], ...]:
         """The card at a glance: (heading, text) rows such as ("Channels", "T1, T2")."""
         chosen = self.chosen
-        if chosen is None:
-            return ()
-        if chosen.card is None:
-            return (("Problem", chosen.problem), ("Place", str(chosen.path)))
-        card = chosen.card
-        spacing = " × ".join(f"{s:g}" for s in card.spacing) + " mm" if card.spacing else "the scan's own"
-        rows = (
-            ("Channels", ", ".join(card.channels)),
-            ("Trained on", ", ".join(card.contrasts)),
-            ("Labels", ", ".join(card.labels.names[1:])),
-            ("Spacing", spacing),
-            ("Architecture", card.architecture),
-            ("Licence", card.licence),
-            ("Description", card.description),
-            ("Citation", card.citation),
-            ("Place", str(chosen.path)),
-        )
-        return tuple((heading, text) for heading, text in rows if text)
+        return card_rows(chosen) if chosen is not None else ()
 
     # -- ranking --------------------------------------------------------------------------------
 
@@ -181,7 +146,7 @@ class SourceModels:
         if not ok:
             return no(reason)
         if not self._comparable():
-            return no("No model of the list takes the channels that the cases have.")
+            return no(_("No model of the list takes the channels that the cases have."))
         return self._cases.can_use_labelled()
 
     def rank(self) -> None:
@@ -202,7 +167,7 @@ class SourceModels:
             )
             for score in scores
         )
-        return ("Model", "Normalised score (0 to 1)", "LEEP (nats)", *labels), rows
+        return (_("Model"), _("Normalised score (0 to 1)"), _("LEEP (nats)"), *labels), rows
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""
@@ -240,11 +205,15 @@ class SourceModels:
 
 
 class _RankPlan(ExchangePlan):
-    task, title, worker_task, result_type = "rank", "Ranking the source models", "rank", RankResult
+    task, worker_task, result_type = "rank", "rank", RankResult
 
     def __init__(self, desk: Desk, models: dict[Path, dict[str, str]], cases: TargetCases) -> None:
         super().__init__(desk)
         self._models, self._cases = models, cases
+
+    @property
+    def title(self) -> str:
+        return _("Ranking the source models")
 
     def prepare(self) -> Generator[str, None, RankRequest]:
         rows = self._cases.usable_labelled()
@@ -256,7 +225,8 @@ class _RankPlan(ExchangePlan):
         for names in self._models.values():
             for card, own in names.items():
                 if mapped.setdefault(card, own) != own:
-                    raise SettingsError(f"Two models mean different volumes by the channel {card!r}.")
+                    text = _("Two models mean different volumes by the channel {channel}.")
+                    raise SettingsError(text.format(channel=card))
         given = CohortInput(Cohort(made, scheme), {card: own for card, own in mapped.items() if card != own})
         return RankRequest(
             tuple(self._models), given, self.folder.folder(), prediction_settings(self.desk.settings)
@@ -264,18 +234,4 @@ class _RankPlan(ExchangePlan):
 
     def apply(self, result: Any) -> Iterator[str]:
         self.desk.update(replace(self.desk.state, ranking=result.scores), "models")
-        yield "Ranking"
-
-
-def _read(path: Path, origin: Origin) -> ModelEntry:
-    try:
-        return _entry(path, origin, read_card(path))
-    except TransferRiskError as error:
-        return _entry(path, origin, error)
-
-
-def _entry(path: Path, origin: Origin, card: ModelCard | TransferRiskError) -> ModelEntry:
-    if isinstance(card, ModelCard):
-        return ModelEntry(path, origin, card)
-    problem = " ".join(filter(None, (card.message, card.hint)))
-    return ModelEntry(path, origin, None, problem if isinstance(card, ModelError) else str(card))
+        yield _("Ranking")

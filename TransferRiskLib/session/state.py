@@ -135,7 +135,6 @@ class AdaptRun:
         folder: Its output folder; empty before the first.
         status: `unfinished` can be resumed, `done` has a result.
         result: The adapted model and what is known of it.
-        audit: The negative-transfer audit in plain words; empty without one.
         curves: Name of a curve ("Fold 1: loss") to its (step, value) points.
         plot: Node ID of the plot chart; None until it was shown.
     """
@@ -143,7 +142,6 @@ class AdaptRun:
     folder: str = ""
     status: RunStatus = "none"
     result: AdaptResult | None = None
-    audit: str = ""
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     plot: str | None = None
 

@@ -15,7 +15,9 @@ from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Node
 from TransferRiskLib.session.state import SessionState
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 MODULE = "TransferRisk"
 PARAMETER = "session"
 _VERSION = 1
@@ -73,12 +75,10 @@ def load_state(node: Node) -> SessionState:
         record = json.loads(text)
         version = record["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError("The choices in this scene cannot be read.") from error
+        raise SettingsError(_("The choices in this scene cannot be read.")) from error
     if version != _VERSION:
-        raise SettingsError(
-            f"The choices in this scene have version {version}; this TransferRisk reads {_VERSION}.",
-            hint="Update the extension.",
-        )
+        text = _("The choices in this scene have version {theirs}; this TransferRisk reads {ours}.")
+        raise SettingsError(text.format(theirs=version, ours=_VERSION), hint=_("Update the extension."))
     moved = {role.removeprefix(_ROLE): node.GetNodeReferenceID(role) for role in _roles(node)}
     changed = {old: new for old, new in moved.items() if new and new != old}
     return from_json(SessionState, _renamed(record["state"], changed), "session")

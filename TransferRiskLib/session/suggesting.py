@@ -18,6 +18,9 @@ from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, MapResult
 from TransferRiskLib.volumes.io import read_volume
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class Suggestion:
     @property
     def sentence(self) -> str:
         """The suggestion in words."""
-        text = f"{self.name}: expected risk {self.score:.2f} nats per foreground voxel"
+        score = f"{self.score:.2f}"
         if self.lps is None:
-            return text + "."
+            text = _("{scan}: expected risk {score} nats per foreground voxel.")
+            return text.format(scan=self.name, score=score)
         right, front, height = -self.lps[0], -self.lps[1], self.lps[2]
-        return f"{text}, highest at R {right:.0f}, A {front:.0f}, S {height:.0f} mm."
+        place = f"R {right:.0f}, A {front:.0f}, S {height:.0f} mm"
+        text = _("{scan}: expected risk {score} nats per foreground voxel, highest at {place}.")
+        return text.format(scan=self.name, score=score, place=place)
 
 
 class Suggest(ExchangePlan):
@@ -56,7 +62,7 @@ class Suggest(ExchangePlan):
         answer: Takes the suggestions, the most worthwhile first.
     """
 
-    task, title, worker_task, result_type = "suggest", "Finding what to annotate next", "map", MapResult
+    task, worker_task, result_type = "suggest", "map", MapResult
 
     def __init__(
         self,
@@ -68,6 +74,10 @@ class Suggest(ExchangePlan):
         super().__init__(desk)
         self._rows, self._channels, self._answer = rows, channels, answer
         self._found: list[Suggestion] = []
+
+    @property
+    def title(self) -> str:
+        return _("Finding what to annotate next")
 
     def prepare(self) -> Generator[str, None, MapRequest]:
         state = self.desk.state
@@ -93,7 +103,16 @@ class Suggest(ExchangePlan):
 
 
 def expected_score(case: CaseMaps) -> float:
-    """Sum of a case's expected risk over its number of expected foreground voxels (at least one)."""
+    """The score of a case's written maps, see `score_of_maps`."""
     risk = read_volume(case.maps["expected-risk"]).array
-    foreground = int(np.count_nonzero(read_volume(case.maps["eep-segmentation"], allow_flat=True).array))
-    return float(risk.sum(dtype=np.float64)) / max(1, foreground)
+    return score_of_maps(risk, read_volume(case.maps["eep-segmentation"], allow_flat=True).array)
+
+
+def score_of_maps(risk: np.ndarray, segmentation: np.ndarray) -> float:
+    """Sum of the expected risk over the number of expected foreground voxels (at least one), in nats.
+
+    Args:
+        risk: Expected risk in nats, (k, j, i).
+        segmentation: Expected class indices, same shape; 0 is background.
+    """
+    return float(risk.sum(dtype=np.float64)) / max(1, int(np.count_nonzero(segmentation)))

@@ -17,6 +17,9 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
 
 
 class TargetCases:
@@ -77,18 +80,21 @@ class TargetCases:
     def can_use_labelled(self) -> Verdict:
         """Whether there is a complete, annotated case."""
         if not self.rows:
-            return no("Add target cases first.")
+            return no(_("Add target cases first."))
         if self.usable_labelled():
             return YES
         row = self.rows[0]
-        return no(f"No case is complete. {row.name}: {self.missing(row.key)[0]}")
+        text = _("No case is complete. {case}: {reason}")
+        return no(text.format(case=row.name, reason=self.missing(row.key)[0]))
 
     # -- adding and removing --------------------------------------------------------------------
 
     def can_add_from_scene(self) -> Verdict:
         """Whether the scene has a volume that no row uses."""
         used = set(self._used())
-        return YES if scans_of(self._desk.scene, used) else no("The scene has no scan that is not in use.")
+        if scans_of(self._desk.scene, used):
+            return YES
+        return no(_("The scene has no scan that is not in use."))
 
     def add_from_scene(self) -> list[str]:
         """Add a row for every scan in the scene that no row uses, guessing channels and
@@ -190,10 +196,10 @@ class TargetCases:
     def can_annotate(self, key: str) -> Verdict:
         """Whether the row has a volume to draw on."""
         if self._drawn_on(key) is None:
-            return no("Choose the volume of this case first.")
+            return no(_("Choose the volume of this case first."))
         drawn = self._desk.node(self._desk.state.case(key).segmentation)
         if drawn is None and self._labels_to_draw() is None:
-            return no("Choose a source model first: its labels become the segments.")
+            return no(_("Choose a source model first: its labels become the segments."))
         return YES
 
     def prepare_annotation(self, key: str) -> tuple[Node, Node]:
@@ -205,7 +211,7 @@ class TargetCases:
         scheme = self._labels_to_draw()
         if node is None or (scheme is not None and not annotation.segments_of(node)):
             assert scheme is not None or node is not None
-            name = f"{row.name} annotation"
+            name = _("{case} annotation").format(case=row.name)
             node = annotation.prepare_segmentation(
                 self._desk.scene, node, scheme or LabelScheme.of(), volume, name
             )
@@ -232,11 +238,11 @@ class TargetCases:
         if not ok:
             return no(reason)
         if not self._desk.state.model:
-            return no("Choose a source model first.")
+            return no(_("Choose a source model first."))
         if self._desk.state.statistics_of_model() is None:
-            return no("Compute a risk map with this model first: it tells what to expect.")
+            return no(_("Compute a risk map with this model first: it tells what to expect."))
         if not self.usable_unlabelled():
-            return no("There is no scan without annotation among the cases.")
+            return no(_("There is no scan without annotation among the cases."))
         return YES
 
     def suggest_next(self) -> None:

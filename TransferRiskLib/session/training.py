@@ -23,17 +23,20 @@ from TransferRiskLib.session.desk import Desk, prediction_settings
 from TransferRiskLib.session.handover import Handover
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.output import INPUTS, new_run_folder
+from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.tasks.requests import AdaptRequest, CohortInput
 from TransferRiskLib.tasks.results import AdaptResult
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 REQUEST = "session.json"
 """The request and the names of its files, which a resumed run takes over."""
 WORK = "work"
-_NAMES = {"loss": "loss", "validation_dice": "validation Dice"}
 
 Curves = dict[str, list[tuple[float, float]]]
-Finished = Callable[[AdaptationSettings, Path, float | None], None]
+Finished = Callable[[Path, float | None], None]
+"""Takes the source model, and the seconds that the task took where it ran from beginning to end."""
 
 
 class Adaptation(Plan):
@@ -47,10 +50,10 @@ class Adaptation(Plan):
         scheme: The target labels.
         settings: Of the adaptation.
         name: Of the adapted model.
-        finished: Takes settings, source model, and the seconds a training step where they were measured.
+        finished: Called at the end.
     """
 
-    task, title, worker_task, result_type = "adapt", "Adapting the model", "adapt", AdaptResult
+    task, worker_task, result_type = "adapt", "adapt", AdaptResult
 
     def __init__(
         self,
@@ -69,9 +72,12 @@ class Adaptation(Plan):
         self._folder: Path | None = None
         self.curves: Curves = {}
         self._stage = ""
-        self._pace = _Pace()
+        self._began: float | None = None
         self._names: dict[str, str] = {}
-        self._audit = ""
+
+    @property
+    def title(self) -> str:
+        return _("Adapting the model")
 
     def prepare(self) -> Generator[str, None, AdaptRequest]:
         self._folder = new_run_folder(self._desk.settings)
@@ -94,23 +100,22 @@ class Adaptation(Plan):
 
     def hear(self, body: Body) -> None:
         if isinstance(body, events.Stage):
-            self._stage = body.name
-            self._pace.restart()
-        elif isinstance(body, events.Step):
-            self._pace.step(body.advance)
+            self._stage = stage_in_words(body.name)
+            # Not the start of the job: the worker may have had to import its libraries first.
+            self._began = self._began or time.monotonic()
         elif isinstance(body, events.Metrics):
             for name, value in body.values.items():
                 if value is not None:
-                    self._point(f"{self._stage}: {_NAMES.get(name, name)}", body.step, value)
+                    self._point(_curve(self._stage, name), body.step, value)
             self._desk.note("curves")
 
     def apply(self, result: Any) -> Iterator[str]:
         assert self._folder is not None
-        record = json.loads((self._folder / "result.json").read_text(encoding="utf-8"))
-        audit, plot = record.get("audit") or "", self._desk.state.adapted.plot
-        self._keep(AdaptRun(str(self._folder), "done", result, audit, self._frozen(), plot))
-        self._finished(self._settings, self._model, self._pace.seconds_a_step)
-        yield "Adapted model"
+        plot = self._desk.state.adapted.plot
+        self._keep(AdaptRun(str(self._folder), "done", result, self._frozen(), plot))
+        seconds = time.monotonic() - self._began if self._began is not None else None
+        self._finished(self._model, None if result.resumed else seconds)
+        yield _("Adapted model")
 
     def close(self, kind: Literal["done", "cancelled", "error"]) -> None:
         if self._folder is None:
@@ -159,10 +164,8 @@ class Resumption(Adaptation):
 
     Args:
         desk: Scene, settings, state.
-        finished: Takes settings, source model, and the seconds a training step where they were measured.
+        finished: Called at the end.
     """
-
-    title = "Adapting the model (resumed)"
 
     def __init__(self, desk: Desk, finished: Finished) -> None:
         run = desk.state.adapted
@@ -172,6 +175,10 @@ class Resumption(Adaptation):
         self._names = names
         self._folder = Path(run.folder)
         self.curves = {name: list(points) for name, points in run.curves.items()}
+
+    @property
+    def title(self) -> str:
+        return _("Adapting the model (resumed)")
 
     def prepare(self) -> Generator[str, None, AdaptRequest]:
         # The device may be another one by now; everything else must stay what it was.
@@ -193,29 +200,13 @@ def saved_request(folder: Path) -> tuple[AdaptRequest, dict[str, str]]:
     try:
         record = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingsError("cannot be resumed: its request is not readable.", file=folder) from error
+        text = _("cannot be resumed: its request is not readable.")
+        raise SettingsError(text, file=folder) from error
     names = {str(path): str(name) for path, name in record.get("names", {}).items()}
     return from_json(AdaptRequest, record.get("request")), names
 
 
-class _Pace:
-    """Seconds a step of the longest stage, its first steps left out."""
-
-    def __init__(self) -> None:
-        self.seconds_a_step: float | None = None
-        self._longest = 0
-        self.restart()
-
-    def restart(self) -> None:
-        self._began: float | None = None
-        self._steps = 0
-
-    def step(self, advance: int) -> None:
-        now = time.monotonic()
-        if self._began is None:
-            self._began = now
-            return
-        self._steps += advance
-        if self._steps > self._longest:
-            self._longest = self._steps
-            self.seconds_a_step = (now - self._began) / self._steps
+def _curve(training: str, metric: str) -> str:
+    """Name of the curve of a metric that the worker sends."""
+    templates = {"loss": _("{training}: loss"), "validation_dice": _("{training}: validation Dice")}
+    return templates[metric].format(training=training) if metric in templates else f"{training}: {metric}"

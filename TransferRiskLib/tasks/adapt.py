@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import secrets
 import shutil
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
 from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.cases.labels import UNLABELLED
+from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.evaluation.audit import audit_sentence
 from TransferRiskLib.inference.prepare import prepare
@@ -18,7 +21,7 @@ from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
-from TransferRiskLib.tasks.provenance import provenance
+from TransferRiskLib.tasks.provenance import fingerprint, provenance, without_names
 from TransferRiskLib.tasks.requests import AdaptRequest
 from TransferRiskLib.tasks.results import AdaptResult, AuditRow
 from TransferRiskLib.tasks.target import Target
@@ -31,7 +34,8 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
 
     Writes `bundle/` (the adapted model), `history.csv`, `statistics.json` and `result.json` into the
     output folder; `work/` holds checkpoints until the run is complete. A run that is already complete
-    is not repeated.
+    is not repeated. The bundle may leave the house and names no case: its provenance holds
+    fingerprints, and `result.json` says which case each belongs to.
 
     Raises:
         SettingsError: the folder holds another run. Others: see the parts.
@@ -44,9 +48,10 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
         progress.message("This run was already complete; nothing was done.")
         return finished
     progress.stage("Reading cases", len(target.cases))
-    cases = []
+    cases, used = [], _UsedCases()
     for loaded in target:
         progress.check()
+        used.add(loaded)
         cases.append(prepare(model.card, loaded))
         progress.step()
     adapted = adapt_model(
@@ -59,7 +64,21 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
         progress,
         request.name,
     )
-    return _finish(request, model, adapted, progress)
+    return _finish(request, model, adapted, used, progress)
+
+
+class _UsedCases:
+    """What is noted of the cases that a model was adapted to."""
+
+    def __init__(self) -> None:
+        self.key = secrets.token_hex(16)
+        self.fingerprints: dict[str, str] = {}
+        self.labelled_voxels = 0
+
+    def add(self, case: LoadedCase) -> None:
+        assert case.labels is not None, "cases to adapt to are labelled"
+        self.fingerprints[case.name] = fingerprint(case, self.key)
+        self.labelled_voxels += int((case.labels != UNLABELLED).sum())
 
 
 def _fingerprint(request: AdaptRequest, model: SourceModel) -> dict[str, Any]:
@@ -94,22 +113,31 @@ def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
 
 
 def _finish(
-    request: AdaptRequest, source: SourceModel, adapted: AdaptedModel, progress: Progress
+    request: AdaptRequest,
+    source: SourceModel,
+    adapted: AdaptedModel,
+    used: _UsedCases,
+    progress: Progress,
 ) -> AdaptResult:
     progress.stage("Saving the adapted model")
     output = request.output
     facts = provenance(
         "adapt",
         [source],
-        [case.name for case in request.target.cohort.cases],
+        used.fingerprints,
         to_json(request.settings),
+        labelled_voxels=used.labelled_voxels,
         normalised_score=adapted.normalised_score,
         eep_weight=adapted.shares.eep,
         wise_ft=adapted.shares.adapted,
         validation_dice=adapted.validation,
     )
     bundle = save_bundle(
-        output / "bundle", adapted.model.card, adapted.model.network, adapted.model.config, provenance=facts
+        output / "bundle",
+        adapted.model.card,
+        adapted.model.network,
+        adapted.model.config,
+        provenance=without_names(facts),
     )
     if adapted.statistics is not None:
         write_json(output / "statistics.json", adapted.statistics.to_dict())
@@ -128,7 +156,8 @@ def _finish(
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:
         progress.message(sentence)
-    write_json(output / "result.json", {"result": to_json(result), "audit": sentence, "provenance": facts})
+    local = {**facts, "fingerprint_key": used.key}
+    write_json(output / "result.json", {"result": to_json(result), "audit": sentence, "provenance": local})
     shutil.rmtree(output / WORK, ignore_errors=True)
     progress.artifact(bundle, "bundle")
     return result

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import hmac
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 import TransferRiskLib
+from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.models.source_model import SourceModel
 
 PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "scipy")
@@ -25,15 +29,45 @@ def versions() -> dict[str, str]:
     return found
 
 
+def fingerprint(case: LoadedCase, key: str) -> str:
+    """What stands for a case's images where its name must not: 16 hexadecimal digits.
+
+    It is the beginning of the HMAC-SHA-256 over shape and values of the channels. Without the key
+    nobody can try out which images a model was made from; with it, the same images give the same
+    digits whatever their files are called.
+
+    Args:
+        case: The case with its images.
+        key: Secret of the run, text of any length.
+    """
+    images = np.ascontiguousarray(case.images, dtype="<f4")
+    digest = hmac.new(key.encode(), str(images.shape).encode(), "sha256")
+    digest.update(images.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of provenance for what may leave the house: fingerprints instead of the cases' names.
+
+    Args:
+        facts: As `provenance` gives it, with the cases as a mapping of name to fingerprint.
+    """
+    return {**facts, "cases": sorted(facts["cases"].values())}
+
+
 def provenance(
-    task: str, models: Sequence[SourceModel], cases: Sequence[str], settings: Any, **more: Any
+    task: str,
+    models: Sequence[SourceModel],
+    cases: Sequence[str] | Mapping[str, str],
+    settings: Any,
+    **more: Any,
 ) -> dict[str, Any]:
     """A JSON record of how a result came to be.
 
     Args:
         task: Name of the task.
         models: Models that took part; name and weights' SHA-256 are noted, never a path.
-        cases: Names of the cases.
+        cases: Names of the cases, or name to fingerprint.
         settings: JSON form of the settings.
         more: Further JSON values.
     """
@@ -41,7 +75,7 @@ def provenance(
         "task": task,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "models": [{"name": model.card.name, "sha256": model.digest} for model in models],
-        "cases": list(cases),
+        "cases": dict(cases) if isinstance(cases, Mapping) else list(cases),
         "settings": settings,
         "versions": versions(),
         "platform": platform.platform(),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from TransferRiskLib.adaptation.settings import AdaptationSettings, preset_settings
 from TransferRiskLib.cases.case import Cohort
+from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.inference.settings import PredictionSettings
 
 MapKind = Literal["risk", "relative-risk", "gain", "expected-risk", "eep-segmentation"]
@@ -105,6 +106,22 @@ class DemoRequest:
     output: Path
     seed: int = 0
     quick: bool = False
+
+
+@dataclass(frozen=True)
+class MeasureRequest:
+    """Time training and prediction with a model, as an adaptation with these settings would do them.
+
+    Attributes:
+        labels: The labels to segment.
+        output: Folder for scratch files; nothing stays.
+    """
+
+    model: Path
+    labels: LabelScheme
+    output: Path
+    settings: AdaptationSettings = field(default_factory=preset_settings)
+    prediction: PredictionSettings = field(default_factory=PredictionSettings)
 
 
 @dataclass(frozen=True)

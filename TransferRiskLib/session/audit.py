@@ -1,0 +1,51 @@
+"""The negative-transfer audit for the window: a sentence or three, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from TransferRiskLib.tasks.results import AuditRow
+from TransferRiskLib.wording import wording
+
+_ = wording(__name__)
+
+
+def audit_sentences(rows: Sequence[AuditRow]) -> str:
+    """The audit in plain words, differences in Dice points (hundredths), the largest first; empty
+    without rows.
+
+    Example:
+        `Transfer helped GM (+3.1 Dice points). Transfer hurt lesion (-1.2 Dice points).`
+    """
+    ordered = sorted(rows, key=lambda row: -abs(row.difference))
+    groups: tuple[tuple[str, Callable[[float], bool]], ...] = (
+        (_("Transfer helped {labels}."), lambda points: points > 0),
+        (_("Transfer hurt {labels}."), lambda points: points < 0),
+        (_("Transfer made no difference to {labels}."), lambda points: points == 0),
+    )
+    sentences = []
+    for template, belongs in groups:
+        found = [_label(row) for row in ordered if belongs(_points(row))]
+        if found:
+            sentences.append(template.format(labels=", ".join(found)))
+    return " ".join(sentences)
+
+
+def audit_table(rows: Sequence[AuditRow]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and rows (label, transferred, from scratch, difference)."""
+    header = (_("Label"), _("Dice, transferred"), _("Dice, from scratch"), _("Difference"))
+    lines = (
+        (row.label, f"{row.transferred:.3f}", f"{row.scratch:.3f}", f"{row.difference:+.3f}") for row in rows
+    )
+    return header, tuple(lines)
+
+
+def _label(row: AuditRow) -> str:
+    points = _points(row)
+    if not points:
+        return row.label
+    return _("{label} ({difference} Dice points)").format(label=row.label, difference=f"{points:+.1f}")
+
+
+def _points(row: AuditRow) -> float:
+    return round(100 * row.difference, 1)
