@@ -16,6 +16,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from TransferRiskLib.jobs.exchange import is_alive
+
 RENEW_SECONDS = 15.0
 STALE_SECONDS = 300.0
 """A claim that old belongs to a machine that is gone: many renewals were missed."""
@@ -129,19 +131,7 @@ def _stale(file: Path) -> bool:
         return age > STALE_SECONDS  # being written, or its process died doing so
     if age > STALE_SECONDS:
         return True
-    return content.get("host") == socket.gethostname() and not _alive(int(content.get("pid", 0)))
-
-
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # os.kill would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return content.get("host") == socket.gethostname() and not is_alive(int(content.get("pid", 0)))
 
 
 def _renew(file: Path, done: threading.Event) -> None:
