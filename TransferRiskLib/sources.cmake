@@ -7,6 +7,8 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/checkpoints.py
   adaptation/evidence.py
   adaptation/folds.py
+  adaptation/grounds.py
+  adaptation/input_curves.py
   adaptation/losses.py
   adaptation/packaging.py
   adaptation/sampling.py
@@ -17,6 +19,7 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/starts.py
   adaptation/timing.py
   adaptation/training.py
+  adaptation/weighing.py
   adaptation/weights.py
   atomic.py
   cases/__init__.py
@@ -106,6 +109,7 @@ set(MODULE_PYTHON_SCRIPTS
   models/composite.py
   models/export.py
   models/heads.py
+  models/intensity_curve.py
   models/networks.py
   models/opening.py
   models/saving.py
@@ -208,6 +212,7 @@ set(MODULE_PYTHON_SCRIPTS
   tasks/stored_states.py
   tasks/target.py
   transfer/__init__.py
+  transfer/balanced.py
   transfer/chunks.py
   transfer/maps.py
   transfer/ranking.py

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from TransferRiskLib.adaptation.augmentation import mirrored_axes
-from TransferRiskLib.adaptation.evidence import Evidence
 from TransferRiskLib.adaptation.folds import split_folds
+from TransferRiskLib.adaptation.grounds import Ground, Grounds
 from TransferRiskLib.adaptation.packaging import adapted_card, with_eep
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.selection import (
@@ -32,7 +32,7 @@ from TransferRiskLib.adaptation.selection import (
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.adaptation.starts import Start, starting_network
 from TransferRiskLib.adaptation.training import Trained, Trainer, TrainingPlan
-from TransferRiskLib.adaptation.weights import voxel_weights
+from TransferRiskLib.adaptation.weighing import reweighted_cases, weighted_cases
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
@@ -56,6 +56,8 @@ class AdaptedModel:
         statistics: Joint statistics of source states and target labels over all cases; None from
             scratch, where the source is not asked.
         normalised_score: How much the source's outputs tell about the target, 0 to 1; 0 from scratch.
+        score_without_curves: The same before the scans were taken through the curves on the model's card;
+            None where that is left out.
         shares: How the source takes part in the prediction.
         validation: Mean validation Dice per foreground label; empty without folds.
         audit: Transfer against from scratch on the same folds.
@@ -67,6 +69,7 @@ class AdaptedModel:
     statistics: JointStatistics | None
     normalised_score: float
     shares: Shares
+    score_without_curves: float | None = None
     validation: dict[str, float] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     curves: dict[str, Trained] = field(default_factory=dict)
@@ -115,32 +118,37 @@ class _Adaptation:
         progress: Progress,
         name: str,
     ) -> None:
-        self.source, self.cases, self.target = source, list(cases), target
+        self.source, self.target = source, target
         axes = mirrored_axes(settings.augmentation, source.card.orientation, target)
         settings = dataclasses.replace(
             settings, augmentation=dataclasses.replace(settings.augmentation, mirror_axes=axes)
         )
         self.settings, self.prediction, self.folder, self.progress = settings, prediction, folder, progress
         self.device = resolve_device(prediction.device)
-        self.card = adapted_card(source.card, target, name)
+        self.name = name
         self.patch = _patch(source.card, settings)
+        self.grounds = Grounds(
+            source, cases, target, settings, self.patch, self.device, prediction, folder, progress
+        )
         self.resumed = False
         self.curves: dict[str, Trained] = {}
 
     def run(self) -> AdaptedModel:
         s = self.settings
-        everyone = list(range(len(self.cases)))
+        everyone = list(range(len(self.grounds.plain.cases)))
+        ground = self.grounds.of(everyone)
         statistics: JointStatistics | None = None
-        normalised = 0.0
+        normalised, before = 0.0, None
         if s.scheme != "scratch":
-            self.evidence = self._ask_source()
-            statistics = self.evidence.statistics(everyone)
-            normalised = self.evidence.normalised_score(everyone)
-        folds = split_folds([case.group for case in self.cases], s.folds, s.seed)
+            statistics = ground.evidence.statistics(everyone)
+            normalised = ground.evidence.normalised_score(everyone)
+            if ground is not self.grounds.plain:
+                before = self.grounds.plain.evidence.normalised_score(everyone)
+        folds = split_folds([case.group for case in ground.cases], s.folds, s.seed)
         if s.audit and not folds:
             self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
         self.translates = normalised >= INFORMATIVE
-        start = starting_network(self.source, self.target, s, self._translation(everyone))
+        start = starting_network(self.source, self.target, s, self._translation(ground, everyone))
         averages = s.scheme != "scratch" and not start.fresh
         self.candidates = candidate_shares(s, averages)
         shares = default_shares(s, averages, normalised)
@@ -158,38 +166,33 @@ class _Adaptation:
             validation = _per_label(scores, shares, keep, self.target)
         audit = self._audit(folds) if s.audit and folds else []
         trained, start = self._train("Final training", everyone, None, s, stop)
+        ground = self.grounds.of(everyone)
         if not folds and s.wise_ft is None and shares.adapted < 1:
-            shares = self._kept_fit(trained, start, shares, default_shares(s, False, normalised))
+            shares = self._kept_fit(ground, trained, start, shares, default_shares(s, False, normalised))
         start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
-        card = dataclasses.replace(self.card, keep_largest=keep)
+        card = dataclasses.replace(self._card(ground), keep_largest=keep)
         network, config = start.network, start.config
         if shares.eep > 0 and statistics is not None:
             network, config = with_eep(self.source, network, config, statistics, shares.eep)
         model = SourceModel(card, network.to("cpu"), config)
         return AdaptedModel(
-            model, statistics, normalised, shares, validation, audit, self.curves, self.resumed
+            model, statistics, normalised, shares, before, validation, audit, self.curves, self.resumed
         )
 
-    def _kept_fit(self, trained: Trained, start: Start, averaged: Shares, alone: Shares) -> Shares:
+    def _card(self, ground: Ground) -> ModelCard:
+        return adapted_card(ground.source.card, self.target, self.name)
+
+    def _kept_fit(
+        self, ground: Ground, trained: Trained, start: Start, averaged: Shares, alone: Shares
+    ) -> Shares:
         """`averaged`, unless averaging the weights loses what the training has learned of its own cases:
         the path between start and end is then not low, and no validation case is there to say so."""
         dice = []
         for shares in (averaged, alone):
             start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
-            parts = [self._score(start.network, n, [], [Shares()]) for n in range(len(self.cases))]
+            parts = [self._score(ground, start.network, n, [], [Shares()]) for n in range(len(ground.cases))]
             dice.append(mean_dice(ValidationScores.pooled(parts).plain[Shares()]))
         return averaged if dice[0] >= dice[1] - LOST_FIT else alone
-
-    def _ask_source(self) -> Evidence:
-        self.progress.stage("Asking the source model", len(self.cases))
-        return Evidence(
-            self.source, self.cases, self.target.names, self.folder / "source", self.prediction, self.progress
-        )
-
-    def _labels(self, n: int) -> torch.Tensor:
-        labels = self.cases[n].labels
-        assert labels is not None, "cases to adapt to are labelled"
-        return labels
 
     # -- trainings ------------------------------------------------------------------------------
 
@@ -199,23 +202,25 @@ class _Adaptation:
         file = self.folder / f"fold-{number + 1}" / "scores.json"
         if file.exists():
             return ValidationScores.from_list(json.loads(file.read_text(encoding="utf-8")))
-        parts = []
+        parts, ground = [], self.grounds.of(train)
         for adapted_share in dict.fromkeys(shares.adapted for shares in self.candidates):
             shares = [each for each in self.candidates if each.adapted == adapted_share]
             start.network.load_state_dict(start.averaged(trained.state, adapted_share, trained.probed))
-            parts.append(
-                ValidationScores.pooled([self._score(start.network, n, train, shares) for n in held_out])
-            )
+            each_case = [self._score(ground, start.network, n, train, shares) for n in held_out]
+            parts.append(ValidationScores.pooled(each_case))
         scores = ValidationScores.joined(parts)
         write_json(file, scores.to_list())
         return scores
 
     def _score(
-        self, network: torch.nn.Module, n: int, train: list[int], shares: list[Shares]
+        self, ground: Ground, network: torch.nn.Module, n: int, train: list[int], shares: list[Shares]
     ) -> ValidationScores:
         mixes = any(each.eep for each in shares)
-        eep = self.evidence.eep(n, self.evidence.statistics(train)) if mixes else None
-        return validation_scores(self._predict(network, n), eep, self._labels(n), shares)
+        eep = ground.evidence.eep(n, ground.evidence.statistics(train)) if mixes else None
+        model = SourceModel(self._card(ground), network)
+        image = ground.cases[n].image
+        adapted = predict_on_grid(model, image, self.prediction, _CancelOnly(self.progress))
+        return validation_scores(adapted, eep, ground.labels(n), shares)
 
     def _audit(self, folds: list[tuple[list[int], list[int]]]) -> list[AuditEntry]:
         """The same budget from scratch on the same folds.
@@ -238,16 +243,21 @@ class _Adaptation:
             ):
                 trained, start = self._train(label, train, held_out, settings, None)
                 start.network.load_state_dict(trained.state)
+                ground = self._ground(train, settings)
                 for n in held_out:
-                    scores = self._score(start.network, n, train, [Shares()])
+                    scores = self._score(ground, start.network, n, train, [Shares()])
                     for label_name, dice in zip(names, scores.plain[Shares()][0], strict=True):
                         if dice == dice:  # absent labels are NaN and say nothing
                             sides[side].setdefault(label_name, []).append(float(dice))
         return list(audit_rows(sides["transfer"], sides["scratch"]))
 
-    def _translation(self, train: list[int]) -> JointStatistics | None:
+    def _ground(self, train: list[int], settings: AdaptationSettings) -> Ground:
+        """What a training stands on; from scratch the cases are as they came."""
+        return self.grounds.plain if settings.scheme == "scratch" else self.grounds.of(train)
+
+    def _translation(self, ground: Ground, train: list[int]) -> JointStatistics | None:
         """The statistics that a new head starts from, where the source informs about the target."""
-        return self.evidence.statistics(train) if self.translates else None
+        return ground.evidence.statistics(train) if self.translates else None
 
     def _train(
         self,
@@ -257,24 +267,14 @@ class _Adaptation:
         settings: AdaptationSettings,
         stop: int | None,
     ) -> tuple[Trained, Start]:
-        statistics = None if settings.scheme == "scratch" else self._translation(train)
+        ground = self._ground(train, settings)
+        statistics = None if settings.scheme == "scratch" else self._translation(ground, train)
         start = starting_network(self.source, self.target, settings, statistics)
         folder = self.folder / name.lower().replace(" ", "-")
         if name in self.curves:  # the audit asks again for what the folds trained
             return self.curves[name], start
-        cases = [TrainingCase.of(self.cases[n]) for n in train]
-        transfers = settings.scheme != "scratch"
-        first = settings.weights != "none" and transfers and not settings.uniform_start
-        if first or (settings.sampling == "risk" and transfers):
-            statistics = self.evidence.statistics(train)
-            for case, n in zip(cases, train, strict=True):
-                self._weigh(case, *self.evidence.maps(n, statistics), settings, weights=first)
-        if settings.eep_anchor > 0 and transfers:
-            statistics = self.evidence.statistics(train)
-            for case, n in zip(cases, train, strict=True):
-                gain = self.evidence.maps(n, statistics)[1]
-                case.anchor = self.evidence.eep(n, statistics) * (gain > 0)
-        refresh = partial(self._refresh, train=train, settings=settings, folder=folder)
+        cases = weighted_cases(ground, train, settings)
+        refresh = partial(self._refresh, ground=ground, train=train, settings=settings, folder=folder)
         plan = TrainingPlan(
             name=name,
             folder=folder,
@@ -288,7 +288,7 @@ class _Adaptation:
             mixed_precision=self.prediction.mixed_precision,
             new_head=start.new_head,
             stop_at=stop,
-            validate=self._validator(held_out) if held_out else None,
+            validate=self._validator(ground, held_out) if held_out else None,
             refresh=refresh if settings.weights != "none" and settings.weight_refresh else None,
         )
         trained = Trainer(plan, self.progress).train()
@@ -297,9 +297,9 @@ class _Adaptation:
         self.curves[name] = trained
         return trained, start
 
-    def _validator(self, held_out: list[int]) -> Callable[[torch.nn.Module], float]:
+    def _validator(self, ground: Ground, held_out: list[int]) -> Callable[[torch.nn.Module], float]:
         def validate(network: torch.nn.Module) -> float:
-            parts = [self._score(network, n, [], [Shares()]) for n in held_out]
+            parts = [self._score(ground, network, n, [], [Shares()]) for n in held_out]
             return mean_dice(ValidationScores.pooled(parts).plain[Shares()])
 
         return validate
@@ -309,55 +309,13 @@ class _Adaptation:
         network: torch.nn.Module,
         cases: list[TrainingCase],
         *,
+        ground: Ground,
         train: list[int],
         settings: AdaptationSettings,
         folder: Path,
     ) -> list[TrainingCase]:
-        """New weights from the current network's own outputs (self-paced)."""
-        current = folder / "current"
-        _clear(current)
-        evidence = Evidence(
-            SourceModel(self.card, network),
-            [self.cases[n] for n in train],
-            self.target.names,
-            current,
-            self.prediction,
-            Progress(),
-        )
-        statistics = evidence.statistics(range(len(train)))
-        fresh = []
-        for n, case in enumerate(cases):
-            changed = dataclasses.replace(case)
-            self._weigh(changed, *evidence.maps(n, statistics), settings, weights=True)
-            fresh.append(changed)
-        _clear(current)
-        return fresh
-
-    def _weigh(
-        self,
-        case: TrainingCase,
-        risk: torch.Tensor,
-        gain: torch.Tensor,
-        settings: AdaptationSettings,
-        *,
-        weights: bool,
-    ) -> None:
-        if weights:
-            case.weights = voxel_weights(
-                settings.weights,
-                risk,
-                gain,
-                case.labels,
-                settings.weight_strength,
-                settings.map_control,
-                settings.seed,
-            )
-        if settings.sampling == "risk":
-            case.risk = risk
-
-    def _predict(self, network: torch.nn.Module, n: int) -> torch.Tensor:
-        model = SourceModel(self.card, network)
-        return predict_on_grid(model, self.cases[n].image, self.prediction, _CancelOnly(self.progress))
+        current = SourceModel(self._card(ground), network)
+        return reweighted_cases(current, ground, train, cases, settings, self.prediction, folder / "current")
 
 
 class _CancelOnly(Progress):
@@ -388,8 +346,3 @@ def _per_label(
         if (column == column).any():
             rows[name] = float(column[column == column].mean())
     return rows
-
-
-def _clear(folder: Path) -> None:
-    for file in folder.glob("*.npy"):
-        file.unlink()

@@ -114,6 +114,9 @@ class AdaptationSettings:
         patch_size: Training patch along the network's axes; None takes the card's.
         sampling: Patch centres drawn uniformly, balanced over classes, or in proportion to risk.
         augmentation: Random changes of patches.
+        input_curves: `auto` takes the scans through intensity curves fitted to the labelled cases where
+            that makes the source tell clearly more about the labels (another contrast); `off` never.
+        curve_steps: Steps of that fit, on top of `steps`.
         eep_anchor: Weight of KL(EEP || p) in the loss where the transfer gain is positive: the network is
             held to what the source knows and learns from the labels alone where the source misleads.
         eep_weight: Share of the EEP of the source in the final probabilities, 0 to 1; None chooses
@@ -156,6 +159,8 @@ class AdaptationSettings:
     patch_size: tuple[int, int, int] | None = None
     sampling: Literal["uniform", "balanced", "risk"] = "balanced"
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    input_curves: Literal["off", "auto"] = "off"
+    curve_steps: int = 40
     eep_anchor: float = 0.0
     eep_weight: float | None = 0.0
     wise_ft: float | None = 1.0
@@ -178,6 +183,7 @@ class AdaptationSettings:
             (self.weight_decay >= 0, "The weight decay cannot be negative."),
             (self.l2sp >= 0, "The pull towards the source cannot be negative."),
             (min(self.patch_size or (1,)) >= 1, "The patch must be at least 1 voxel along every axis."),
+            (self.curve_steps >= 0, "The steps of the curves' fit cannot be negative."),
             (self.eep_anchor >= 0, "The weight of the EEP anchor cannot be negative."),
             (self.eep_weight is None or 0 <= self.eep_weight <= 1, "The EEP weight must be 0 to 1."),
             (self.wise_ft is None or 0 <= self.wise_ft <= 1, "The WiSE-FT share must be 0 to 1."),
@@ -211,6 +217,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "plain": {"head": "auto", "probe_steps": 0},
     "scratch": {"scheme": "scratch", "head": "random"},
     "recommended": {
+        "input_curves": "auto",
         "head": "translate",
         "head_rate": 10.0,
         "weights": "class-calibrated",

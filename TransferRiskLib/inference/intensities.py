@@ -6,6 +6,7 @@ import numpy as np
 
 from TransferRiskLib.errors import ImageError, ModelError
 from TransferRiskLib.models.card import Normalisation
+from TransferRiskLib.models.intensity_curve import IntensityCurve
 
 
 def normalise(image: np.ndarray, how: Normalisation, *, case: str = "", channel: str = "") -> np.ndarray:
@@ -50,6 +51,14 @@ def normalise(image: np.ndarray, how: Normalisation, *, case: str = "", channel:
     if mask is not None:
         result[~mask] = 0.0
     return result.astype(np.float32, copy=False)
+
+
+def through_curve(image: np.ndarray, curve: IntensityCurve, how: Normalisation) -> np.ndarray:
+    """A normalised channel taken through a curve, float32, same shape; the zeros of `how.nonzero` stay."""
+    changed = curve(image)
+    if how.nonzero:
+        changed[image == 0] = 0.0
+    return changed
 
 
 def _shift_and_scale(values: np.ndarray, how: Normalisation, where: str) -> tuple[float, float]:

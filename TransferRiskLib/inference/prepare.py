@@ -12,7 +12,7 @@ from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.inference.grids import to_native
-from TransferRiskLib.inference.intensities import normalise
+from TransferRiskLib.inference.intensities import normalise, through_curve
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.resample import canonical_grid, resample
@@ -46,8 +46,8 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
     """Reorient, resample and normalise a case for the model of `card`.
 
     Channels are interpolated linearly, then normalised as the card says, over the whole resampled
-    channel. Labels are interpolated as labels: `UNLABELLED` is one of them and is never mixed with
-    the others; so is whatever lies outside the scan.
+    channel, and taken through the card's curves. Labels are interpolated as labels: `UNLABELLED` is one
+    of them and is never mixed with the others; so is whatever lies outside the scan.
 
     Args:
         card: Says which channels, orientation, spacing and intensities the model expects.
@@ -73,6 +73,8 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
             tissue = Volume((array != 0).astype(np.uint8), loaded.geometry)
             on_grid = np.where(resample(tissue, grid, "nearest").array > 0, on_grid, np.float32(0))
         values = normalise(on_grid, card.normalisation, case=loaded.name, channel=channel)
+        if card.curves:
+            values = through_curve(values, card.curves[c], card.normalisation)
         image[c] = torch.from_numpy(values.transpose(2, 1, 0))
     return Prepared(image, _labels(loaded, grid), grid, loaded.geometry, loaded.name, loaded.group)
 

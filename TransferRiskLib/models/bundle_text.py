@@ -72,7 +72,11 @@ def inference_config(card: ModelCard, config: Mapping[str, Any] | None) -> dict[
         "_disabled_": config is None,
     }
     return {
-        "imports": ["$import glob", "$import os"],
+        "imports": [
+            "$import glob",
+            "$import os",
+            *(["$import numpy", "$import torch"] if card.curves else []),
+        ],
         "bundle_root": ".",
         "dataset_dir": "$@bundle_root + '/cases'",
         "output_dir": "$@bundle_root + '/eval'",
@@ -201,7 +205,21 @@ def _preprocessing(card: ModelCard) -> list[dict[str, Any]]:
     }
     if card.normalisation.kind in intensity:
         steps.append({"keys": "image", **intensity[card.normalisation.kind]})
+    if card.curves:
+        steps.append({"_target_": "Lambdad", "keys": "image", "func": _curves_expression(card)})
     return [*steps, {"_target_": "EnsureTyped", "keys": "image"}]
+
+
+def _curves_expression(card: ModelCard) -> str:
+    """What MONAI evaluates for the card's curves; in place, so that the image keeps its metadata."""
+    points = [[list(curve.x), list(curve.y)] for curve in card.curves]
+    curved = (
+        "torch.stack([torch.as_tensor(numpy.interp(c.cpu().numpy(), x, y), dtype=torch.float32)"
+        f" for c, (x, y) in zip(image.as_tensor(), {points})])"
+    )
+    if card.normalisation.nonzero:
+        curved = f"torch.where(image.as_tensor() == 0, image.as_tensor(), {curved})"
+    return f"$lambda image: image.copy_({curved})"
 
 
 def _postprocessing(card: ModelCard) -> list[dict[str, Any]]:
@@ -242,7 +260,8 @@ def _normalisation_text(card: ModelCard) -> str:
         "none": "as they come",
     }
     over = " (non-zero voxels only)" if card.normalisation.nonzero else ""
-    return texts[card.normalisation.kind] + over
+    curved = ", then through the curves in `configs/card.json`" if card.curves else ""
+    return texts[card.normalisation.kind] + over + curved
 
 
 def _version(package: str) -> str:

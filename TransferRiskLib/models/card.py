@@ -7,6 +7,7 @@ from typing import Literal
 
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import ModelError
+from TransferRiskLib.models.intensity_curve import IntensityCurve
 
 MAX_INDEPENDENT_REGIONS = 6
 
@@ -48,6 +49,9 @@ class ModelCard:
         architecture, description, licence, citation: For people.
         contrasts: What the training images looked like (T1, T2, FLAIR, CT, ...), a channel each.
         keep_largest: Labels of which a segmentation keeps only the largest component.
+        curves: A curve a channel that its normalised intensities are taken through, so that scans of
+            another contrast look like those that the network knows; none where they do already. Zero
+            voxels stay zero where `normalisation.nonzero` says so.
 
     Raises:
         ModelError: a contradiction within the card.
@@ -68,6 +72,7 @@ class ModelCard:
     citation: str = ""
     contrasts: tuple[str, ...] = ()
     keep_largest: tuple[str, ...] = ()
+    curves: tuple[IntensityCurve, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) != len(self.channels):
@@ -81,6 +86,11 @@ class ModelCard:
         if any(size % self.divisible_by for size in self.patch_size):
             raise ModelError(
                 f"The patch size {self.patch_size} of {self.name!r} is not divisible by {self.divisible_by}."
+            )
+        if self.curves and len(self.curves) != len(self.channels):
+            raise ModelError(
+                f"The card of {self.name!r} has {len(self.curves)} intensity curves for "
+                f"{len(self.channels)} channels."
             )
         if self.activation == "sigmoid" and self.outputs > MAX_INDEPENDENT_REGIONS:
             raise ModelError(

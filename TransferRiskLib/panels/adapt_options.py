@@ -121,6 +121,12 @@ def _patches() -> tuple[Option, ...]:
 
 def _result() -> tuple[Option, ...]:
     return (
+        Option("input_curves", _("Intensity curves"),
+               _("Take the scans through curves fitted to the labelled cases, where that makes the source "
+                 "tell clearly more about the labels: for scans of another contrast."),
+               choices=("off", "auto"), words=(_("never"), _("automatic"))),
+        Option("curve_steps", _("Steps of the curves"), _("Of their fit, before the training."),
+               limits=(0, 10_000)),
         Option("eep_anchor", _("Hold to the EEP"),
                _("Weight of the distance from the source's expected empirical prediction, where the source "
                  "does not mislead; 0 holds to nothing."), limits=(0.0, 100.0), decimals=2, step=0.1),

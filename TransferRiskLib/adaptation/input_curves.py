@@ -1,0 +1,199 @@
+"""Intensity curves that make scans of another contrast look like those a source model knows.
+
+A source of another contrast can be right in what it has learnt and still say nothing, because dark is
+bright in the new scans. How much its outputs tell about the labels is what the LEEP score measures, and
+the score can be differentiated: the curve with the best score is found by gradient, with the network
+left as it is. A dozen numbers a channel are few enough for a single labelled case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from TransferRiskLib.adaptation.sampling import Batch, PatchSampler, TrainingCase
+from TransferRiskLib.inference.prepare import Prepared
+from TransferRiskLib.models.intensity_curve import IntensityCurve
+from TransferRiskLib.models.networks import copy_network
+from TransferRiskLib.models.source_model import SourceModel, single_output
+from TransferRiskLib.models.states import to_states
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.transfer.balanced import balanced_score
+
+POINTS = 12
+RANGE = (0.005, 0.995)
+"""Quantiles of the intensities between which a curve bends; beyond them it is constant."""
+VALUES = 1_000_000
+"""Most voxels a channel that the quantiles are taken of."""
+SHAPES = {
+    "rising": lambda u: u,
+    "falling": lambda u: 1 - u,
+    "rising, dark ends": lambda u: u**2,
+    "rising, bright ends": lambda u: u**0.5,
+    "falling, dark ends": lambda u: (1 - u) ** 2,
+    "falling, bright ends": lambda u: (1 - u) ** 0.5,
+    "peak": lambda u: 1 - abs(2 * u - 1),
+    "valley": lambda u: abs(2 * u - 1),
+}
+"""Where the search starts, over 0..1; the first leaves the intensities as they are."""
+SCREENED = 4
+"""Patches that the shapes are compared on."""
+LEAST_GAIN = 0.1
+"""Balanced score that another shape must bring before it is followed up: moderate shifts of one contrast
+stay below, and there a curve changes nothing for the better."""
+RATE = 0.05
+"""Of Adam, in units of the normalised intensities."""
+SMOOTHNESS = 0.05
+"""Weight of the mean squared second difference of the points: a curve that few voxels speak for is smooth."""
+
+
+def fit_curves(
+    source: SourceModel,
+    cases: Sequence[Prepared],
+    targets: int,
+    patch: tuple[int, int, int],
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    mixed_precision: bool,
+    progress: Progress,
+) -> tuple[IntensityCurve, ...] | None:
+    """The curves, one a channel, under which the source's outputs tell most about the labels.
+
+    Simple shapes are compared first, channel after channel; when none is clearly better than the
+    intensities as they are, that is the end. Otherwise the best is refined by gradient ascent of
+    `balanced_score` through the network, which does not change.
+
+    Args:
+        source: The source model; it is not changed.
+        cases: Labelled cases, prepared for it.
+        targets: Number of target classes.
+        patch: Patch size along the network's axes.
+        steps: Of the refinement.
+        batch_size: Patches a step.
+        seed: Of the patches; the same seed gives the same curves on a CPU.
+        device: Of the network meanwhile.
+        mixed_precision: bfloat16 on CUDA.
+        progress: Told of the refinement and asked for cancel.
+
+    Returns:
+        The curves; None where the intensities are best left as they are.
+    """
+    sampler = PatchSampler([TrainingCase.of(case) for case in cases], patch, "balanced")
+    fit = _Fit(source, _points(cases, source.card.normalisation.nonzero), targets, device, mixed_precision)
+    shown = [sampler.draw(np.random.default_rng([seed, n]), 1).to(device) for n in range(SCREENED)]
+    unchanged = fit.score(shown)
+    best = fit.choose_shapes(shown, progress)
+    if best < unchanged + LEAST_GAIN:
+        return None
+    start = fit.curved.y.detach().clone()
+    progress.stage("Matching the contrast", steps)
+    optimizer = torch.optim.Adam([fit.curved.y], lr=RATE)
+    for step in range(steps):
+        progress.check()
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * (1 - step / steps) ** 0.9
+        batch = sampler.draw(np.random.default_rng([seed, SCREENED + step]), batch_size).to(device)
+        bends = fit.curved.y.diff(n=2)
+        loss = SMOOTHNESS * (bends**2).mean() - fit.scored(batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        progress.step()
+    if fit.score(shown) < best:
+        fit.curved.y.data.copy_(start)
+    return fit.curved.curves()
+
+
+class CurvedInput(nn.Module):
+    """A network whose input goes through curves that can be trained.
+
+    Args:
+        network: (B, C, X, Y, Z) to outputs; its weights are frozen.
+        points: (C, K) ascending intensities; the curves start as the identity between the outermost.
+        keep_zero: Whether zeros stay zero.
+    """
+
+    def __init__(self, network: nn.Module, points: Tensor, keep_zero: bool) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.keep_zero = keep_zero
+        self.x = nn.Buffer(points.clone())
+        self.y = nn.Parameter(points.clone())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The network's outputs."""
+        channels = [self._through(image[:, c], self.x[c], self.y[c]) for c in range(image.shape[1])]
+        return single_output(self.network(torch.stack(channels, 1)))
+
+    def curves(self) -> tuple[IntensityCurve, ...]:
+        """The curves as they are now."""
+        pairs = zip(self.x.tolist(), self.y.tolist(), strict=True)
+        return tuple(IntensityCurve(tuple(x), tuple(y)) for x, y in pairs)
+
+    def _through(self, values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        inside = values.clamp(float(x[0]), float(x[-1])).contiguous()
+        left = (torch.searchsorted(x, inside) - 1).clamp(0, len(x) - 2)
+        share = (inside - x[left]) / (x[left + 1] - x[left])
+        curved = torch.lerp(y[left], y[left + 1], share)
+        return torch.where(values == 0, values, curved) if self.keep_zero else curved
+
+
+class _Fit:
+    """The source with curves before it, and how well it does."""
+
+    def __init__(
+        self, source: SourceModel, points: Tensor, targets: int, device: torch.device, mixed_precision: bool
+    ) -> None:
+        keep_zero = source.card.normalisation.nonzero
+        self.curved = CurvedInput(copy_network(source.network), points, keep_zero).to(device)
+        self.activation, self.targets = source.card.activation, targets
+        self.device = device
+        self.half = mixed_precision and device.type == "cuda"
+
+    def scored(self, batch: Batch) -> Tensor:
+        """The balanced score of a batch, with gradients."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            outputs = self.curved(batch.image)
+        return balanced_score(to_states(outputs, self.activation), batch.labels, self.targets)
+
+    @torch.no_grad()
+    def score(self, batches: Sequence[Batch]) -> float:
+        """The balanced score of all batches together."""
+        states = []
+        for batch in batches:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+                states.append(to_states(self.curved(batch.image), self.activation))
+        labels = torch.cat([batch.labels for batch in batches])
+        return float(balanced_score(torch.cat(states), labels, self.targets))
+
+    def choose_shapes(self, batches: Sequence[Batch], progress: Progress) -> float:
+        """Give every channel in turn the shape with the best score; the score that this comes to."""
+        best = -np.inf
+        for c, x in enumerate(self.curved.x):
+            low, high = x[0], x[-1]
+            chosen = self.curved.y.data[c].clone()
+            for shape in SHAPES.values():
+                progress.check()
+                self.curved.y.data[c] = low + (high - low) * shape((x - low) / (high - low))
+                score = self.score(batches)
+                if score > best:
+                    best, chosen = score, self.curved.y.data[c].clone()
+            self.curved.y.data[c] = chosen
+        return float(best)
+
+
+def _points(cases: Sequence[Prepared], nonzero: bool) -> Tensor:
+    """Where each channel's curve may bend: evenly between the quantiles `RANGE`, (C, POINTS)."""
+    rows = []
+    for c in range(cases[0].image.shape[0]):
+        parts = [case.image[c][case.image[c] != 0] if nonzero else case.image[c].flatten() for case in cases]
+        every = -(-sum(part.numel() for part in parts) // VALUES)
+        low, high = np.quantile(torch.cat([part[::every] for part in parts]).numpy(), RANGE)
+        rows.append(torch.linspace(float(low), max(float(high), float(low) + 1e-3), POINTS))
+    return torch.stack(rows)
