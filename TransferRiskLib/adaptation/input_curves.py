@@ -121,7 +121,9 @@ class CurvedInput(nn.Module):
 
     def __init__(self, network: nn.Module, points: Tensor, keep_zero: bool) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        self.network = network.eval()
+        for parameter in network.parameters():  # one by one: TorchScript has no `requires_grad_`
+            parameter.requires_grad_(False)
         self.keep_zero = keep_zero
         self.x = nn.Buffer(points.clone())
         self.y = nn.Parameter(points.clone())
