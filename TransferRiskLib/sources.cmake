@@ -7,12 +7,15 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/checkpoints.py
   adaptation/evidence.py
   adaptation/folds.py
+  adaptation/gradients.py
   adaptation/losses.py
+  adaptation/optimisers.py
   adaptation/packaging.py
   adaptation/sampling.py
   adaptation/schemes.py
   adaptation/selection.py
   adaptation/settings.py
+  adaptation/shortage.py
   adaptation/speed.py
   adaptation/starts.py
   adaptation/timing.py
