@@ -126,7 +126,6 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/render_process.py
   mrml/render_request.py
   mrml/renders.py
-  mrml/results.py
   mrml/samples.py
   mrml/scenes.py
   mrml/segmentations.py
