@@ -7,14 +7,17 @@ set(MODULE_PYTHON_SCRIPTS
   adaptation/checkpoints.py
   adaptation/evidence.py
   adaptation/folds.py
+  adaptation/gradients.py
   adaptation/grounds.py
   adaptation/input_curves.py
   adaptation/losses.py
+  adaptation/optimisers.py
   adaptation/packaging.py
   adaptation/sampling.py
   adaptation/schemes.py
   adaptation/selection.py
   adaptation/settings.py
+  adaptation/shortage.py
   adaptation/speed.py
   adaptation/starts.py
   adaptation/timing.py
@@ -127,7 +130,6 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/render_process.py
   mrml/render_request.py
   mrml/renders.py
-  mrml/results.py
   mrml/samples.py
   mrml/scenes.py
   mrml/segmentations.py

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from TransferRiskLib.cases.label_files import read_label_scheme, unlabelled_value_of, write_label_scheme
+from TransferRiskLib.cases.label_files import read_label_scheme, scheme_to_json, unlabelled_value_of
 from TransferRiskLib.cases.labels import UNLABELLED, Label, LabelMapping, LabelScheme
 from TransferRiskLib.errors import LabelError
 
@@ -62,7 +62,7 @@ def test_a_scheme_survives_a_round_trip(tmp_path):
             Label("edema", 17),
         )
     )
-    write_label_scheme(scheme, tmp_path / "labels.json")
+    (tmp_path / "labels.json").write_text(json.dumps({"labels": scheme_to_json(scheme)}), encoding="utf-8")
     assert read_label_scheme(tmp_path / "labels.json") == scheme
 
 

@@ -43,9 +43,10 @@ def dice_at_home(name, contrast, site=SOURCE_SITE):
 def test_tissue_model_finds_tissues():
     scores = dice_at_home("tissue-t1w", "T1")
     assert set(scores) == {"CSF", "GM", "WM"}
-    assert scores["CSF"] > 0.6
-    assert scores["GM"] > 0.75
-    assert scores["WM"] > 0.8
+    # trained on images prepared otherwise, it stays below
+    assert scores["CSF"] > 0.68
+    assert scores["GM"] > 0.8
+    assert scores["WM"] > 0.865
 
 
 def test_lesion_model_finds_lesions():

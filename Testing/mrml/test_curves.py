@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from TransferRiskLib.mrml.overlay import nodes_of
-from TransferRiskLib.mrml.plots import remove_chart, series_of, show_curves
+from TransferRiskLib.mrml.plots import series_of, show_curves
 
 
 def points(series) -> list[tuple[float, float]]:
@@ -25,10 +25,3 @@ def test_a_chart_shows_and_follows_its_curves(scene) -> None:
     assert len(nodes_of(scene, "vtkMRMLTableNode")) == 2
     for series in series_of(chart):
         assert (series.GetXColumnName(), series.GetYColumnName()) == ("Step", "Value")
-
-
-def test_a_removed_chart_leaves_nothing(scene) -> None:
-    chart = show_curves(scene, {"loss": [(1, 0.5)]}, "Training", "Step", "Value")
-    remove_chart(chart)
-    for kind in ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode"):
-        assert nodes_of(scene, kind) == []

@@ -90,10 +90,33 @@ def test_a_big_endian_header_is_understood(tmp_path):
     assert_refused(path, ImageError, "truncated")
 
 
-def test_a_nifti_2_file_is_refused_by_name(tmp_path):
-    # 540, the size of its header, is how a NIfTI-2 file begins
-    (tmp_path / "two.nii").write_bytes(struct.pack("<i", 540) + b"n+2\0" + bytes(600))
-    assert_refused(tmp_path / "two.nii", ImageError, "NIfTI-2")
+@pytest.mark.parametrize("endianness", ["<", ">"])
+@pytest.mark.parametrize("name", ["two.nii", "two.nii.gz", "two.hdr"])
+def test_a_nifti_2_file_is_refused_by_name_and_the_remedy_works(tmp_path, name, endianness):
+    nibabel = pytest.importorskip("nibabel")
+    # an oblique grid: 0.8 x 1.5 x 2 mm, turned by 20 degrees about the z axis
+    turn = np.radians(20)
+    axes = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes * (0.8, 1.5, 2.0), (-12.0, 30.0, 4.5)
+    values = np.random.default_rng(0).random((7, 6, 5)).astype(np.float32)
+    kind = nibabel.Nifti2Pair if name.endswith(".hdr") else nibabel.Nifti2Image
+    path = tmp_path / name
+    kind(values, affine, kind.header_class(endianness=endianness)).to_filename(path)
+    for read in (read_header, read_volumes):
+        with pytest.raises(ImageError, match="NIfTI-2") as caught:
+            read(path)
+        assert str(path) == caught.value.file
+    remedy = caught.value.hint.split("nibabel: ")[1].rstrip(".")
+    converted = str(tmp_path / "one.nii")
+    exec(remedy.replace("'in.nii'", repr(str(path))).replace("'out.nii'", repr(converted)))
+    volume = read_volume(converted)
+    np.testing.assert_array_equal(volume.array, values.transpose(2, 1, 0))
+    np.testing.assert_allclose(volume.geometry.spacing, (0.8, 1.5, 2.0), rtol=1e-6)
+    # ITK's world points to the left and back, where that of NIfTI points to the right and front
+    np.testing.assert_allclose(volume.geometry.origin, (12.0, -30.0, 4.5), atol=1e-5)
+    flipped = np.diag([-1, -1, 1]) @ axes
+    np.testing.assert_allclose(volume.geometry.direction, flipped.ravel(), atol=1e-6)
 
 
 def test_a_missing_an_empty_and_a_foreign_file_are_refused(tmp_path):

@@ -64,8 +64,18 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        parts = (self.image, self.labels, self.weights, self.ratio, self.anchor)
-        return Batch(*(part if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+        return Batch(*(part if part is None else part.to(device) for part in self._parts()))  # type: ignore[arg-type]
+
+    def split(self, patches: int) -> list[Batch]:
+        """Views of so many patches each, the last one of what is left."""
+        starts = range(0, len(self.image), patches)
+        return [
+            Batch(*(part if part is None else part[n : n + patches] for part in self._parts()))  # type: ignore[arg-type]
+            for n in starts
+        ]
+
+    def _parts(self) -> tuple[torch.Tensor | None, ...]:
+        return (self.image, self.labels, self.weights, self.ratio, self.anchor)
 
 
 class PatchSampler:

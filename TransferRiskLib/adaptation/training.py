@@ -6,24 +6,39 @@ number. A resumed run therefore needs no generator states to reach the weights o
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from TransferRiskLib.adaptation.augmentation import Augmentation
-from TransferRiskLib.adaptation.checkpoints import copy_of, load_state, save_state
+from TransferRiskLib.adaptation.checkpoints import (
+    RunState,
+    copy_of,
+    load_state,
+    load_weights,
+    save_state,
+    save_weights,
+)
+from TransferRiskLib.adaptation.gradients import add_gradients
 from TransferRiskLib.adaptation.losses import AdaptationLoss
+from TransferRiskLib.adaptation.optimisers import make_optimizer
 from TransferRiskLib.adaptation.sampling import PatchSampler, TrainingCase
 from TransferRiskLib.adaptation.schemes import SourceAnchor, encoder_parameters, set_trainable
 from TransferRiskLib.adaptation.settings import AdaptationSettings
-from TransferRiskLib.errors import DeviceError, DivergedError
+from TransferRiskLib.adaptation.shortage import (
+    Shortage,
+    StepPlan,
+    memory_as_device_error,
+    step_plans,
+    too_large,
+)
+from TransferRiskLib.errors import DivergedError
+from TransferRiskLib.inference.plans import is_out_of_memory, release_memory
 from TransferRiskLib.progress import Progress
 
 MAX_RESCUES = 3
@@ -47,6 +62,7 @@ class TrainingPlan:
         stop_at: Stop after so many steps of the schedule; None goes to its end.
         validate: Mean Dice of the network on held-out cases, or None without any.
         refresh: New weights of the cases from the current network, or None.
+        shortage: How far memory has run out before; it is told of what happens here.
     """
 
     name: str
@@ -63,6 +79,7 @@ class TrainingPlan:
     stop_at: int | None = None
     validate: Callable[[torch.nn.Module], float] | None = None
     refresh: Callable[[torch.nn.Module, list[TrainingCase]], list[TrainingCase]] | None = None
+    shortage: Shortage = field(default_factory=Shortage)
 
 
 @dataclass
@@ -86,23 +103,6 @@ class Trained:
     probed: dict[str, torch.Tensor] | None = None
 
 
-@dataclass
-class _Run:
-    """The part of a training that a checkpoint holds."""
-
-    step: int
-    rate_scale: float = 1.0
-    rescues: int = 0
-    weights_step: int | None = None
-    probed: dict[str, torch.Tensor] | None = None
-    best: dict[str, torch.Tensor] | None = None
-    best_step: int = 0
-    best_dice: float = -1.0
-    stale: int = 0
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    history: list[tuple[int, float]] = field(default_factory=list)
-
-
 class Trainer:
     """Carries out a `TrainingPlan`."""
 
@@ -110,23 +110,25 @@ class Trainer:
         self.plan = plan
         self.settings = plan.settings
         self.progress = progress
-        # convolutions with the channels innermost: a quarter less time per step on a CPU
-        self.network = plan.network.to(plan.device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.step_plans = step_plans(self.settings.batch_size, plan.device)
+        with memory_as_device_error(plan.name, plan.device):
+            # convolutions with the channels innermost: a quarter less time per step on a CPU
+            self.network = plan.network.to(plan.device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            self.anchor = (
+                SourceAnchor(self.network, plan.head, self.settings.l2sp)
+                if self.settings.scheme == "l2sp"
+                else None
+            )
         self.cases = plan.cases
         self.loss = AdaptationLoss(self.settings.normalisation, self.settings.loss, self.settings.eep_anchor)
         self.augmentation = Augmentation(self.settings.augmentation)
-        self.anchor = (
-            SourceAnchor(self.network, plan.head, self.settings.l2sp)
-            if self.settings.scheme == "l2sp"
-            else None
-        )
         self.refresh_steps = (
             {max(1, round(f * self.settings.steps)) for f in self.settings.weight_refresh}
             if plan.refresh
             else set()
         )
         self.last_step = min(self.settings.steps, plan.stop_at or self.settings.steps)
-        self.run = _Run(step=-plan.probe_steps)
+        self.run = RunState(step=-plan.probe_steps)
         self.checkpoint = plan.folder / "checkpoint.pt"
         self._saved_at = time.monotonic()
         self._start_phase()
@@ -138,32 +140,33 @@ class Trainer:
         Raises:
             Cancelled: asked to stop; the checkpoint is saved.
             DivergedError: the loss stayed not-a-number after three rescues.
-            DeviceError: out of GPU memory.
+            DeviceError: not even one patch fits into memory; the checkpoint can be resumed.
         """
         resumed = self.checkpoint.exists()
         if resumed:
             self._restore()
+            if self.run.device == str(self.plan.device):
+                self.plan.shortage.rung = max(self.plan.shortage.rung, self.run.rung)
         else:
             self._save()
-        total = self.last_step + self.plan.probe_steps
-        self.progress.stage(self.plan.name, total)
-        self.progress.step(self.run.step + self.plan.probe_steps)
-        try:
+        self._show_progress()
+        with memory_as_device_error(self.plan.name, self.plan.device):
             while self.run.step < self.last_step and not self._stale():
                 self._check_cancel()
                 self._before_step()
-                self._step()
-                self._after_step()
-        except torch.cuda.OutOfMemoryError as error:
-            raise DeviceError(
-                f"The GPU ran out of memory while training ({self.plan.name}).",
-                hint="Use a smaller batch size, or the CPU.",
-            ) from error
+                if self._fits(self._step):
+                    self._after_step()
+                else:
+                    self._need_less()
         self._save()
         run = self.run
         if run.best is None:
             return Trained(copy_of(self.network.state_dict()), run.step, [], run.history, resumed, run.probed)
         return Trained(run.best, run.best_step, run.curve, run.history, resumed, run.probed)
+
+    def _show_progress(self) -> None:
+        self.progress.stage(self.plan.name, self.last_step + self.plan.probe_steps)
+        self.progress.step(self.run.step + self.plan.probe_steps)
 
     # -- phases ---------------------------------------------------------------------------------
 
@@ -176,35 +179,25 @@ class Trainer:
         elif self.settings.scheme == "frozen-encoder":
             names -= encoder_parameters(self.network)
         parameters = set_trainable(self.network, names)
-        s = self.settings
-        head = {id(p) for name, p in self.network.named_parameters() if name in self.plan.new_head}
-        self.rate_factors = (1.0, s.head_rate)
-        groups = [{"params": [p for p in parameters if (id(p) in head) == new]} for new in (False, True)]
-        if s.optimizer == "sgd":
-            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                groups,
-                lr=s.learning_rate,
-                momentum=s.momentum,
-                weight_decay=s.weight_decay,
-                nesterov=s.momentum > 0,
-            )
-        else:
-            self.optimizer = torch.optim.AdamW(groups, lr=s.learning_rate, weight_decay=s.weight_decay)
+        new = [value for name, value in self.network.named_parameters() if name in self.plan.new_head]
+        self.optimizer = make_optimizer(self.settings, parameters, new)
         self.parameters = parameters
 
     def _before_step(self) -> None:
         step = self.run.step
-        if step == 0 and self.plan.probe_steps:
+        if step == 0 and self.plan.probe_steps and self.run.probed is None:
             self._start_phase()
             self.run.probed = copy_of(self.network.state_dict())
+            self._save()  # a step of the whole network needs more memory than one of its head
         if step in self.refresh_steps and self.run.weights_step != step:
             # the checkpoint comes first: a run killed from here on refreshes from the same network
             self._save()
             assert self.plan.refresh is not None
-            self.network.eval()
+            self._evaluating()
             self._use(self.plan.refresh(self.network, self.cases))
+            self.network.to(self.plan.device)
             self.run.weights_step = step
-            self._save_weights(step)
+            save_weights(self._weights_file(step), self.cases, risk=self.settings.sampling == "risk")
             self._save()
 
     def _step(self) -> None:
@@ -214,8 +207,8 @@ class Trainer:
         rate = s.learning_rate * self.run.rate_scale
         if s.schedule == "poly" and step >= 0:
             rate *= (1 - step / s.steps) ** 0.9
-        for group, factor in zip(self.optimizer.param_groups, self.rate_factors, strict=True):
-            group["lr"] = rate * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
         seed = [s.seed, step + self.plan.probe_steps]
         random = np.random.default_rng(seed)
         device = self.plan.device
@@ -223,18 +216,15 @@ class Trainer:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(random.integers(2**31)))
             batch = self.augmentation(batch, int(random.integers(2**31)))
-            half = self.plan.mixed_precision and device.type == "cuda"
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-                logits = self.network(batch.image.to(memory_format=torch.channels_last_3d))
-            loss = self.loss(_full_resolution(logits), batch.labels, batch.weights, batch.ratio, batch.anchor)
+            self.optimizer.zero_grad(set_to_none=True)
+            value = add_gradients(self.network, self.loss, batch, self.step_plan, self.plan.mixed_precision)
             if self.anchor is not None:
-                loss = loss + self.anchor(self.network)
-            value = float(loss.detach())
+                penalty = self.anchor(self.network)
+                penalty.backward()
+                value += float(penalty.detach())
             if not math.isfinite(value):
                 self._rescue()
                 return
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
             self.optimizer.step()
         self.run.step += 1
@@ -247,8 +237,9 @@ class Trainer:
         step, s = self.run.step, self.settings
         epoch_ends = step > 0 and (step % s.validate_every == 0 or step == self.last_step)
         if epoch_ends and self.plan.validate and (not self.run.curve or self.run.curve[-1][0] != step):
-            self.network.eval()
+            self._evaluating()
             dice = self.plan.validate(self.network)
+            self.network.to(self.plan.device)
             self.run.curve.append((step, dice))
             self.progress.metrics(step, {"validation_dice": dice})
             if dice >= self.run.best_dice:
@@ -259,6 +250,11 @@ class Trainer:
         if epoch_ends or time.monotonic() - self._saved_at >= s.checkpoint_seconds:
             self._save()
 
+    def _evaluating(self) -> None:
+        """Ready for a prediction, which goes to the CPU when memory is short: fetch the network after it."""
+        self.network.eval()
+        self.optimizer.zero_grad(set_to_none=True)  # as large as the weights
+
     def _stale(self) -> bool:
         return bool(self.settings.patience) and self.run.stale >= self.settings.patience
 
@@ -268,6 +264,47 @@ class Trainer:
         except BaseException:
             self._save()
             raise
+
+    # -- memory ---------------------------------------------------------------------------------
+
+    @property
+    def step_plan(self) -> StepPlan:
+        """How a step is made now."""
+        return self.step_plans[min(self.plan.shortage.rung, len(self.step_plans) - 1)]
+
+    def _fits(self, step: Callable[[], None]) -> bool:
+        """Make a step; false when memory ran out.
+
+        The exception ends here: as long as it lives, its traceback keeps the tensors of the failed step.
+        """
+        try:
+            step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _need_less(self) -> None:
+        """Back to the last checkpoint, and on with steps that need less memory.
+
+        A step that failed may have moved running statistics, or some of the weights; the checkpoint undoes
+        that. Steps seed themselves, so that the repeated ones are the same but for rounding.
+        """
+        failed, at = self.step_plan, self.run.step
+        if failed == self.step_plans[-1]:
+            raise too_large(self.plan.name, self.plan.patch, self.plan.device)
+        self.plan.shortage.rung += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        release_memory(self.plan.device)
+        self._restore()
+        self._save()
+        self.progress.message(
+            f"Out of memory at step {at} of {self.plan.name} with {failed}: going on from step "
+            f"{self.run.step} with {self.step_plan}.",
+            "warning",
+        )
+        self._show_progress()
 
     # -- state ----------------------------------------------------------------------------------
 
@@ -292,55 +329,26 @@ class Trainer:
         tensors = self.network.state_dict()
         if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
             return  # the next loss will be not-a-number; keep the last good checkpoint for the rescue
-        run = {name: getattr(self.run, name) for name in self.run.__dataclass_fields__}
+        self.run.rung, self.run.device = self.plan.shortage.rung, str(self.plan.device)
         save_state(
             self.checkpoint,
-            {"run": run, "network": copy_of(tensors), "optimizer": self.optimizer.state_dict()},
+            {"run": vars(self.run), "network": copy_of(tensors), "optimizer": self.optimizer.state_dict()},
         )
         self._saved_at = time.monotonic()
 
     def _restore(self) -> None:
         state = load_state(self.checkpoint)
-        run: dict[str, Any] = dict(state["run"])
-        run["curve"] = [tuple(pair) for pair in run["curve"]]
-        run["history"] = [tuple(pair) for pair in run["history"]]
-        self.run = _Run(**run)
+        self.run = RunState.of(state["run"])
         self.network.load_state_dict(state["network"])
         self._start_phase()
         if self.run.step != 0:  # at step 0 the saved optimiser may still be the probe's
             self.optimizer.load_state_dict(state["optimizer"])
         if self.run.weights_step is not None:
-            self._load_weights(self.run.weights_step)
+            self._use(load_weights(self._weights_file(self.run.weights_step), self.cases))
 
     def _weights_file(self, step: int) -> Path:
         return self.plan.folder / f"weights-{step}.pt"
 
-    def _save_weights(self, step: int) -> None:
-        keep = self.settings.sampling == "risk"
-        state = {
-            str(n): {"weights": c.weights, **({"risk": c.risk} if keep and c.risk is not None else {})}
-            for n, c in enumerate(self.cases)
-        }
-        save_state(self._weights_file(step), state)
-
-    def _load_weights(self, step: int) -> None:
-        state = load_state(self._weights_file(step))
-        self._use(
-            [
-                dataclasses.replace(
-                    c, weights=state[str(n)]["weights"], risk=state[str(n)].get("risk", c.risk)
-                )
-                for n, c in enumerate(self.cases)
-            ]
-        )
-
     def _use(self, cases: list[TrainingCase]) -> None:
         self.cases = cases
         self.sampler = PatchSampler(cases, self.plan.patch, self.settings.sampling)
-
-
-def _full_resolution(logits: torch.Tensor | list | tuple) -> torch.Tensor:
-    """The finest output of a network with deep supervision (DynUNet stacks them along axis 1)."""
-    if isinstance(logits, (list, tuple)):
-        return logits[0]
-    return logits[:, 0] if logits.dim() == 6 else logits

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.attribution import about
 from TransferRiskLib.cases.labels import BACKGROUND, Label, LabelScheme, distinct_colour
 from TransferRiskLib.cases.segment_fields import is_segmentation, read_segments, scheme_of
@@ -50,11 +49,6 @@ def read_label_scheme(path: Path) -> LabelScheme:
             except json.JSONDecodeError as error:
                 raise LabelError(f"is not valid JSON ({error}).", hint="Correct the file.") from error
         return _from_itksnap(document)
-
-
-def write_label_scheme(scheme: LabelScheme, path: Path) -> None:
-    """Write a scheme as simple JSON, which `read_label_scheme` reads back unchanged."""
-    write_json(path, {"labels": scheme_to_json(scheme)})
 
 
 def scheme_to_json(scheme: LabelScheme) -> list[dict[str, Any]]:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-_SIGNS = ("out of memory", "can't allocate memory", "seems to be oom", "not enough memory")
+_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "seems to be oom",
+    "not enough memory",
+    "status_alloc_failed",
+)
 
 
 @dataclass(frozen=True)

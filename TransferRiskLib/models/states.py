@@ -70,7 +70,7 @@ def _nested(logits: Tensor, dim: int) -> Tensor:
     states = [torch.sigmoid(-outer)]
     for r in range(1, logits.shape[dim]):
         inner = torch.minimum(outer, logits.narrow(dim, r, 1))
-        # vectorised and scalar sigmoids differ in the last digit, so equal logits may give less than 0
+        # a vectorised sigmoid and that of the rest of an array may differ by rounding
         states.append(torch.clamp(torch.sigmoid(outer) - torch.sigmoid(inner), min=0.0))
         outer = inner
     states.append(torch.sigmoid(outer))

@@ -52,13 +52,6 @@ def series_of(chart: Node) -> list[Node]:
     return [node for node in map(chart.GetNthPlotSeriesNode, range(count)) if node is not None]
 
 
-def remove_chart(chart: Node) -> None:
-    """Remove a chart with its series and tables from its scene."""
-    for series in series_of(chart):
-        remove_series(series)
-    chart.GetScene().RemoveNode(chart)
-
-
 def remove_series(series: Node) -> None:
     """Remove a series and its table from their scene."""
     scene, table = series.GetScene(), series.GetTableNode()

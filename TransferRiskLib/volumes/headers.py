@@ -72,9 +72,10 @@ def nifti_header(path: Path) -> NiftiHeader | None:
         return None
     if struct.unpack(order + "i", raw[:4])[0] == 540:
         raise ImageError(
-            "is a NIfTI-2 file, which is not read.",
+            "is a NIfTI-2 file, which ITK and so 3D Slicer do not read.",
             file=path,
-            hint="Convert it to NIfTI-1, which any tool of the field does, or to NRRD.",
+            hint="Convert it to NIfTI-1, in Python with nibabel: "
+            "nibabel.save(nibabel.Nifti1Image.from_image(nibabel.load('in.nii')), 'out.nii').",
         )
     is_nifti = raw[344:347] in (b"n+1", b"ni1")
     if not is_nifti and not path.name.casefold().endswith((".hdr", ".hdr.gz")):
