@@ -8,6 +8,7 @@ import torch
 from tiny_training import ball_case, tiny_model
 
 from TransferRiskLib.adaptation import training as module
+from TransferRiskLib.adaptation.adapting import adapt_model
 from TransferRiskLib.adaptation.checkpoints import load_state
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.settings import AdaptationSettings
@@ -16,6 +17,7 @@ from TransferRiskLib.adaptation.starts import starting_network
 from TransferRiskLib.adaptation.training import Trainer, TrainingPlan
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import DeviceError
+from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.progress import Progress
 
 # Slow gradient descent: AdamW makes a full step of a gradient that is zero but for rounding, and fast
@@ -186,6 +188,27 @@ def test_trainings_that_share_a_shortage_do_not_search_anew(tmp_path):
     told, limit = Told(), Limit(2)
     a_trainer(tmp_path / "two", told, limit, shortage=shortage).train()
     assert not told.warnings and set(limit.sizes) == {2}
+
+
+def test_an_adaptation_searches_once_for_what_fits(tmp_path, monkeypatch):
+    honest = module.add_gradients
+
+    def short(network, loss, batch, plan, mixed_precision):
+        if plan.patches > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return honest(network, loss, batch, plan, mixed_precision)
+
+    monkeypatch.setattr(module, "add_gradients", short)
+    settings = AdaptationSettings(steps=2, probe_steps=0, batch_size=2, folds=2)
+    cases, target = [ball_case(0), ball_case(1)], LabelScheme.of("ball")
+    told = Told()
+    adapted = adapt_model(
+        tiny_model("ball"), cases, target, settings, PredictionSettings(device="cpu"), tmp_path, told
+    )
+    assert set(adapted.curves) == {"Fold 1", "Fold 2", "Final training"}
+    assert [text for text in told.warnings if "Out of memory" in text] == [
+        "Out of memory at step 0 of Fold 1 with 2 patches at once: going on from step 0 with 1 patch at once."
+    ]
 
 
 def test_what_the_failed_step_held_is_gone_before_the_next_attempt(tmp_path):

@@ -30,6 +30,7 @@ from TransferRiskLib.adaptation.selection import (
     validation_scores,
 )
 from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.shortage import Shortage
 from TransferRiskLib.adaptation.starts import Start, starting_network
 from TransferRiskLib.adaptation.training import Trained, Trainer, TrainingPlan
 from TransferRiskLib.adaptation.weighing import reweighted_cases, weighted_cases
@@ -130,6 +131,7 @@ class _Adaptation:
         self.grounds = Grounds(
             source, cases, target, settings, self.patch, self.device, prediction, folder, progress
         )
+        self.shortage = Shortage()  # of all trainings
         self.resumed = False
         self.curves: dict[str, Trained] = {}
 
@@ -290,6 +292,7 @@ class _Adaptation:
             stop_at=stop,
             validate=self._validator(ground, held_out) if held_out else None,
             refresh=refresh if settings.weights != "none" and settings.weight_refresh else None,
+            shortage=self.shortage,
         )
         trained = Trainer(plan, self.progress).train()
         start.network.to("cpu")

@@ -49,6 +49,7 @@ def reweighted_cases(
     settings: AdaptationSettings,
     prediction: PredictionSettings,
     scratch: Path,
+    progress: Progress,
 ) -> list[TrainingCase]:
     """The training cases with weights from the model in training itself (self-paced).
 
@@ -60,10 +61,11 @@ def reweighted_cases(
         settings: Of the weights.
         prediction: Device and sliding window.
         scratch: Folder for the model's states, emptied before and after.
+        progress: Asked for cancel, told what runs short.
     """
     _clear(scratch)
     prepared = [ground.cases[n] for n in train]
-    evidence = Evidence(current, prepared, current.card.labels.names, scratch, prediction, Progress())
+    evidence = Evidence(current, prepared, current.card.labels.names, scratch, prediction, progress)
     statistics = evidence.statistics(range(len(train)))
     fresh = []
     for n, case in enumerate(cases):
