@@ -221,6 +221,21 @@ def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
         assert [row["status"] == "done" for row in csv.DictReader(handle)] == [True, False, True]
 
 
+@pytest.mark.parametrize("names", [("p:1", "p_1"), ("anna", "Anna")])
+def test_cases_whose_results_would_overwrite_one_another_are_refused(bundle, cohort, tmp_path, names):
+    cases = tuple(
+        dataclasses.replace(case, name=name) for case, name in zip(cohort.cases, names, strict=False)
+    )
+    target = CohortInput(Cohort(cases, cohort.scheme))
+    with pytest.raises(CaseError, match="would go into one folder"):
+        segment(SegmentRequest(bundle, target, tmp_path / "out", prediction=CPU), Progress())
+    with pytest.raises(CaseError, match="would go into one folder"):
+        map_risk(MapRequest(bundle, target, tmp_path / "out", prediction=CPU), Progress())
+    with pytest.raises(CaseError, match="would go into one folder"):
+        evaluate(EvaluateRequest(tmp_path, target, tmp_path / "out"), Progress())
+    assert not (tmp_path / "out").exists()
+
+
 def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, tmp_path):
     unlabelled = CohortInput(without_labels(cohort))
     with pytest.raises(CaseError, match="has no labels"):

@@ -20,7 +20,7 @@ from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import EvaluateRequest
 from TransferRiskLib.tasks.results import EvaluateResult
-from TransferRiskLib.tasks.target import case_folder
+from TransferRiskLib.tasks.target import case_folder, check_folders
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import read_header
 
@@ -34,9 +34,10 @@ def evaluate(request: EvaluateRequest, progress: Progress) -> EvaluateResult:
     values.
 
     Raises:
-        CaseError: a case without labels or without a segmentation.
+        CaseError: a case without labels or without a segmentation, or names that share one.
     """
     progress.stage("Checking cases")
+    check_folders(case.name for case in request.target.cohort.cases)
     pairs = []
     for case in request.target.cohort.cases:
         if case.labels is None:

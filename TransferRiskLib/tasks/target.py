@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from TransferRiskLib.cases.case import Case
@@ -39,6 +39,7 @@ class Target:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise CaseError(f"Two cases are called {twice!r}.", hint="Give each a name of its own.")
+        check_folders(names)
         if labelled:
             without = [case.name for case in given.cohort.cases if case.labels is None]
             if without:
@@ -99,6 +100,23 @@ def scans_only(given: CohortInput) -> CohortInput:
     cases = tuple(dataclasses.replace(case, labels=None) for case in given.cohort.cases)
     cohort = dataclasses.replace(given.cohort, cases=cases, scheme=None)
     return dataclasses.replace(given, cohort=cohort, merge=None)
+
+
+def check_folders(names: Iterable[str]) -> None:
+    """Refuse cases whose results would overwrite one another, on this or another file system.
+
+    Raises:
+        CaseError: two names that differ only in capitals, or in characters that a folder cannot have.
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        folder = case_folder(Path(), name).name.casefold()
+        if folder in taken:
+            raise CaseError(
+                f"The results of the cases {taken[folder]!r} and {name!r} would go into one folder.",
+                hint="Give one of them another name; only letters, digits, spaces, '-', '_' and '.' count.",
+            )
+        taken[folder] = name
 
 
 def case_folder(output: Path, name: str) -> Path:
