@@ -105,7 +105,9 @@ def write_json_list(cohort: Cohort, path: Path) -> None:
         record: dict[str, Any] = {
             "name": case.name,
             "images": {
-                name: {"path": _relative(path, file.path), "component": file.component}
+                name: _relative(path, file.path)
+                if file.component is None
+                else {"path": _relative(path, file.path), "component": file.component}
                 for name, file in case.images.items()
             },
         }
