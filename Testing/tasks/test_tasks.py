@@ -13,6 +13,7 @@ import pytest
 from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
 from TransferRiskLib.cases.case import ChannelFile, Cohort
 from TransferRiskLib.cases.load import load_case
+from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
 from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
@@ -162,6 +163,23 @@ def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):
             r for r in csv.DictReader(handle) if r["case"] == cohort.cases[0].name and r["label"] == "GM"
         )
     assert float(row["dice"]) == pytest.approx(2 * both / sizes)
+
+
+@pytest.mark.parametrize("name", ["segmentation.nii.gz", "segmentation.seg.nrrd"])
+def test_evaluate_merges_the_labels_of_predictions_as_those_of_the_cases(cohort, tmp_path, name):
+    """The truth as prediction agrees with itself whatever is merged: values without names are the cases'."""
+    case = cohort.cases[0]
+    truth = read_volume(case.labels)
+    indices = cohort.scheme.encode(truth.array)
+    write = write_seg_nrrd if name.endswith(".seg.nrrd") else write_labelmap
+    write(indices, truth.geometry, cohort.scheme, tmp_path / "p" / case.name / name)
+    merge = {"CSF": "background", "GM": "brain", "WM": "brain", "lesion": None}
+    target = CohortInput(Cohort((case,), cohort.scheme), merge=merge)
+    assert evaluate(EvaluateRequest(tmp_path / "p", target, tmp_path / "m"), Progress()).dice["brain"] == 1
+    swapped = {"CSF": "GM", "GM": "CSF", "WM": "background", "lesion": "background"}
+    if not name.endswith(".seg.nrrd"):
+        target = dataclasses.replace(target, merge=swapped)
+        assert evaluate(EvaluateRequest(tmp_path / "p", target, tmp_path / "s"), Progress()).dice["all"] == 1
 
 
 class StopInStage(Progress):
