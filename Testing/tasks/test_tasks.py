@@ -14,7 +14,7 @@ from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_set
 from TransferRiskLib.cases.case import ChannelFile, Cohort
 from TransferRiskLib.cases.load import load_case
 from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
-from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError
+from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError, StorageError
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.composite import EepAveraged
@@ -35,7 +35,7 @@ from TransferRiskLib.tasks.requests import (
 )
 from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.segment import segment
-from TransferRiskLib.volumes.io import read_header, read_volume
+from TransferRiskLib.volumes.io import read_header, read_volume, write_volume
 
 CPU = PredictionSettings(device="cpu", overlap=0.0)
 BRIEF = {
@@ -223,6 +223,47 @@ def test_a_folder_with_another_adaptation_is_refused_unless_restarted(bundle, co
         adapt(other, Progress())
     again = adapt(dataclasses.replace(other, restart=True), Progress())
     assert from_json(AdaptResult, to_json(again)) == again
+
+
+def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):
+    case = cohort.cases[0]
+    own = tmp_path / "labels.nii.gz"
+    own.write_bytes(case.labels.read_bytes())
+    cases = Cohort((dataclasses.replace(case, labels=own),), cohort.scheme)
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cases), tmp_path / "run", settings, CPU)
+    first = adapt(request, Progress())
+    assert adapt(request, Progress()) == first
+    labels = read_volume(own)
+    labels.array[labels.array == 4] = 2
+    write_volume(labels, own)
+    with pytest.raises(SettingsError, match="files that have changed since"):
+        adapt(request, Progress())
+
+
+def test_an_adaptation_that_failed_before_it_began_leaves_its_folder_free(bundle, cohort, tmp_path):
+    wrong = preset_settings("plain", **BRIEF, patch_size=(7, 7, 7))
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, wrong, CPU)
+    with pytest.raises(SettingsError, match="not divisible"):
+        adapt(request, Progress())
+    right = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    assert adapt(dataclasses.replace(request, settings=right), Progress()).bundle.is_dir()
+
+
+def test_an_output_folder_that_cannot_be_is_a_storage_error(bundle, cohort, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    target = CohortInput(cohort)
+    for task, request in (
+        (rank, RankRequest((bundle,), target, file, CPU)),
+        (map_risk, MapRequest(bundle, target, file, prediction=CPU)),
+        (map_risk, MapRequest(bundle, target, file / "below", prediction=CPU)),
+        (adapt, AdaptRequest(bundle, target, file, preset_settings("plain", **BRIEF), CPU)),
+        (segment, SegmentRequest(bundle, target, file, prediction=CPU)),
+    ):
+        with pytest.raises(StorageError, match="choose another one"):
+            task(request, Progress())
+    assert file.read_text() == "no folder"
 
 
 def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):

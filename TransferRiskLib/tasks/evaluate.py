@@ -87,6 +87,7 @@ def _measure(request: EvaluateRequest, case: Case, path: Path) -> tuple[MetricRo
     reference, scheme = load_labels(
         case, geometry, given.cohort.scheme, merge=given.merge, require_foreground=False
     )
+    assert case.labels is not None, "evaluate refuses cases without labels"
     original = given.cohort.scheme or read_segmentation(case.labels)[1] or scheme
     prediction = _prediction(path, geometry, scheme, original, given.merge)
     return tuple(evaluate_masks(prediction, reference, geometry, scheme))

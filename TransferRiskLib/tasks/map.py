@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.atomic import made_folder, write_json, write_text
 from TransferRiskLib.cases.segmentation_files import write_labelmap
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.opening import open_model
@@ -52,8 +52,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
-    request.output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=request.output, prefix=".states-") as scratch:
+    with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
         stored = StoredStates(model, target, Path(scratch), request.prediction, progress, given)
         sums = stored.leep_sums()
         progress.stage("Computing maps", len(target.cases))
