@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_training import tiny_model
 
 from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
 from TransferRiskLib.cases.case import ChannelFile, Cohort
@@ -19,6 +20,7 @@ from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.composite import EepAveraged
 from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.adapt import adapt
@@ -109,6 +111,21 @@ def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, 
             np.testing.assert_array_equal(
                 read_volume(one.maps[kind]).array, read_volume(other.maps[kind]).array
             )
+
+
+def test_statistics_of_another_model_with_the_same_labels_are_refused(bundle, cohort, tmp_path):
+    model = tiny_model("CSF", "GM", "WM", seed=7)
+    card = open_model(bundle).card
+    other = save_bundle(tmp_path / "other", card, model.network, model.config)
+    known = map_risk(MapRequest(bundle, CohortInput(cohort), tmp_path / "a", prediction=CPU), Progress())
+    scans = CohortInput(without_labels(cohort))
+    request = MapRequest(other, scans, tmp_path / "b", statistics=known.statistics, prediction=CPU)
+    with pytest.raises(SettingsError, match=r"statistics\.json: holds statistics of the outputs of another"):
+        map_risk(request, Progress())
+    anonymous = json.loads(known.statistics.read_text())
+    del anonymous["model"]
+    known.statistics.write_text(json.dumps(anonymous))
+    assert map_risk(request, Progress()).cases
 
 
 def test_rank_sorts_models_and_maps_channels_of_each(bundle, cohort, tmp_path):

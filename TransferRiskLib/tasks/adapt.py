@@ -171,7 +171,8 @@ def _finish(
         provenance=without_names(facts),
     )
     if adapted.statistics is not None:
-        write_json(output / "statistics.json", adapted.statistics.to_dict())
+        of_model = {"model": {"name": source.card.name, "sha256": source.digest}}
+        write_json(output / "statistics.json", {**adapted.statistics.to_dict(), **of_model})
     write_text(output / "history.csv", _history(adapted))
     audit = tuple(AuditRow(e.label, e.transferred, e.scratch) for e in adapted.audit)
     result = AdaptResult(
