@@ -15,7 +15,7 @@ from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_set
 from TransferRiskLib.cases.case import ChannelFile, Cohort
 from TransferRiskLib.cases.load import load_case
 from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
-from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError, StorageError
+from TransferRiskLib.errors import Cancelled, CaseError, ImageError, LabelError, SettingsError, StorageError
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.composite import EepAveraged
@@ -324,6 +324,26 @@ def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, t
     with pytest.raises(CaseError, match="Two cases are called"):
         map_risk(MapRequest(bundle, twice, tmp_path / "d"), Progress())
     assert not any(tmp_path.iterdir()), "nothing is written for a request that cannot work"
+
+
+def test_a_broken_last_case_is_found_before_the_first_is_predicted(bundle, cohort, tmp_path, monkeypatch):
+    image = read_volume(cohort.cases[2].images["T1"].path)
+    image.array[3, 3, 3] = np.nan
+    write_volume(image, tmp_path / "hole.nrrd")
+    bad = dataclasses.replace(cohort.cases[2], images={"T1": ChannelFile(tmp_path / "hole.nrrd")})
+    target = CohortInput(Cohort((*cohort.cases[:2], bad), cohort.scheme))
+
+    def predicted(*_):
+        raise AssertionError("a case was predicted")
+
+    monkeypatch.setattr("TransferRiskLib.tasks.stored_states.predict_states", predicted)
+    for task, request in (
+        (map_risk, MapRequest(bundle, target, tmp_path / "map", prediction=CPU)),
+        (rank, RankRequest((bundle,), target, tmp_path / "rank", CPU)),
+    ):
+        with pytest.raises(ImageError, match=r"hole\.nrrd: holds 1 voxels that are not numbers"):
+            task(request, Progress())
+    assert not (tmp_path / "map").exists() and not (tmp_path / "rank").exists()
 
 
 def test_torchscript_sources_are_mapped_and_adapted(bundle, cohort, tmp_path):

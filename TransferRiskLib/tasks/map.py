@@ -53,6 +53,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
+    target.read_once(progress)
     with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
         stored = StoredStates(model, target, Path(scratch), request.prediction, progress, given)
         sums = stored.leep_sums()

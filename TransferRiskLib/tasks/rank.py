@@ -42,6 +42,8 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
         models.append((path, model, target))
         progress.step()
     _check_channel_map(request, [model for _, model, _ in models])
+    for target in {model.card.channels: target for _, model, target in models}.values():
+        target.read_once(progress)
     names = _distinct([model.card.name for _, model, _ in models])
     scores: dict[str, TransferScore] = {}
     for name, (_, model, target) in zip(names, models, strict=True):

@@ -14,6 +14,7 @@ from TransferRiskLib.cases.merging import target_scheme
 from TransferRiskLib.cases.segmentation_files import read_segmentation
 from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.requests import CohortInput
 
 
@@ -90,6 +91,20 @@ class Target:
             merge=self.given.merge,
             target=self.scheme,
         )
+
+    def read_once(self, progress: Progress) -> None:
+        """Read every case and forget it: a broken last one is found before work on the first begins.
+
+        Raises:
+            ImageError, LabelError, ...: see `load_case`.
+        """
+        if len(self.cases) < 2:
+            return  # nothing is done before the only case is read
+        progress.stage("Reading cases", len(self.cases))
+        for case in self.cases:
+            progress.check()
+            self.load(case)
+            progress.step()
 
     def __iter__(self) -> Iterator[LoadedCase]:
         return (self.load(case) for case in self.cases)
