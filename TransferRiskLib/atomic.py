@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,47 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for this run; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        StorageError: another run holds it, or it cannot be written.
+    """
+    marker = made_folder(folder) / ".running"
+    with writing(marker):
+        descriptor = os.open(marker, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(descriptor, folder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                marker.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return  # some network drives know no locks
+        raise StorageError(
+            "is in use: another run is writing into it.",
+            file=folder,
+            hint="Wait until that run has ended, or choose another output folder.",
+        ) from error
 
 
 def write_text(target: Path, text: str) -> None:

@@ -258,6 +258,23 @@ def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_
         adapt(request, Progress())
 
 
+def test_a_folder_that_a_run_is_writing_into_is_refused(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU)
+
+    class Second(Progress):
+        refused = False
+
+        def metrics(self, step, values):
+            with pytest.raises(StorageError, match="another run is writing into it"):
+                adapt(request, Progress())
+            self.refused = True
+
+    progress = Second()
+    assert adapt(request, progress).bundle.is_dir() and progress.refused
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_an_adaptation_that_failed_before_it_began_leaves_its_folder_free(bundle, cohort, tmp_path):
     wrong = preset_settings("plain", **BRIEF, patch_size=(7, 7, 7))
     request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, wrong, CPU)

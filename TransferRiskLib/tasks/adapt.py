@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
-from TransferRiskLib.atomic import write_json, write_text, writing
+from TransferRiskLib.atomic import only_run_in, write_json, write_text, writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
@@ -42,11 +42,17 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
     fingerprints, and `result.json` says which case each belongs to.
 
     Raises:
-        SettingsError: the folder holds another run. Others: see the parts.
+        SettingsError: the folder holds another run.
+        StorageError: a run is writing into it just now. Others: see the parts.
     """
     progress.stage("Checking the model and the cases")
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=True)
+    with only_run_in(request.output):
+        return _adapt(request, model, target, progress)
+
+
+def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: Progress) -> AdaptResult:
     finished = _claim(request, model)
     if finished is not None:
         progress.message("This run was already complete; nothing was done.")
