@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,26 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn the system's errors while something is written below `target` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, target) from error
+
+
+def made_folder(folder: Path) -> Path:
+    """The folder, made with its parents where it is missing.
+
+    Raises:
+        StorageError: it cannot be made, or a file has its name.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Like `atomic_path` for a folder: an older `target` is replaced as a whole."""
     target = Path(target)
@@ -64,6 +85,47 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for this run; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        StorageError: another run holds it, or it cannot be written.
+    """
+    marker = made_folder(folder) / ".running"
+    with writing(marker):
+        descriptor = os.open(marker, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(descriptor, folder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                marker.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return  # some network drives know no locks
+        raise StorageError(
+            "is in use: another run is writing into it.",
+            file=folder,
+            hint="Wait until that run has ended, or choose another output folder.",
+        ) from error
+
+
 def write_text(target: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(target) as scratch:
@@ -77,11 +139,17 @@ def write_json(target: Path, value: Any) -> None:
 
 def storage_error(error: OSError, target: Path) -> StorageError:
     """The typed error for a failed write to `target`."""
+    full = "The disk is full: free some space or choose another output folder."
+    if error.errno is None and "writ" in str(error):  # NumPy's own error for an array written in part
+        return StorageError("cannot be written to the end.", file=target, hint=full)
     hints = {
-        errno.ENOSPC: "The disk is full: free some space or choose another output folder.",
+        errno.ENOSPC: full,
         errno.EDQUOT if hasattr(errno, "EDQUOT") else -1: "The disk quota is used up.",
         errno.EACCES: "Choose an output folder that you may write to.",
         errno.EROFS: "The disk is read-only: choose another output folder.",
+        errno.EEXIST: "A file has the name of the output folder: choose another one.",
+        errno.ENOTDIR: "A file stands where the output folder should be: choose another one.",
+        errno.ENAMETOOLONG: "The name is too long: choose a shorter one.",
     }
     hint = hints.get(error.errno or 0, "Check the output folder.")
     return StorageError(f"cannot be written ({error.strerror or error}).", file=target, hint=hint)

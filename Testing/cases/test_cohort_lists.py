@@ -65,6 +65,28 @@ class TestLists:
         assert [case.group for case in cohort.cases] == ["s1", "case 2"]
         assert read_cohort(path).scheme == cohort.scheme  # labels.json beside the list
 
+    @pytest.mark.parametrize(
+        ("header", "twice"),
+        [
+            ("name,T1,T1", "T1"),
+            ("name,T1,t1", "t1"),
+            ("name,T1,label,labels", "labels"),
+            ("name,Name,T1", "name"),
+        ],
+    )
+    def test_two_columns_for_one_thing_are_refused(self, tmp_path, header, twice):
+        image(tmp_path / "a.nii")
+        row = ",".join("a.nii" for _ in header.split(","))
+        (tmp_path / "list.csv").write_text(f"{header}\n{row}\n")
+        with pytest.raises(CaseError, match=f"two columns for '{twice}'"):
+            read_cohort(tmp_path / "list.csv")
+
+    def test_channels_that_differ_in_capitals_only_are_refused(self, tmp_path):
+        image(tmp_path / "a.nii")
+        case = {"name": "c", "images": {"T1": "a.nii", "t1": "a.nii"}}
+        with pytest.raises(CaseError, match="names two channels 't1'"):
+            read_cohort(put_json(tmp_path / "list.json", [case]))
+
     def test_a_mask_column_limits_the_annotation(self, tmp_path):
         image(tmp_path / "a.nii")
         label(tmp_path / "l.nii")

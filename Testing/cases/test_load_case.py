@@ -10,6 +10,7 @@ from case_files import GRID, image_values, label_values, labelled_case, put
 from scipy.spatial.transform import Rotation
 
 from TransferRiskLib.cases.case import Annotation, Case, ChannelFile, Cohort
+from TransferRiskLib.cases.cohorts import read_cohort
 from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.cases.load import check_cohort, load_case, target_scheme
 from TransferRiskLib.cases.segmentation_files import write_seg_nrrd
@@ -57,6 +58,22 @@ class TestChannels:
         case = Case("c", {name: ChannelFile(tmp_path / "four.nii.gz", n) for name, n in names.items()})
         loaded = load_case(case, ("C", "A"))
         np.testing.assert_array_equal(loaded.images, np.stack([arrays[2], arrays[0]]))
+
+    def test_which_image_of_a_4d_file_is_meant_is_never_guessed(self, tmp_path):
+        import SimpleITK as sitk
+
+        joined = sitk.JoinSeries([sitk.GetImageFromArray(image_values(seed)) for seed in (5, 6)])
+        sitk.WriteImage(joined, str(tmp_path / "T1.nii.gz"))
+        case = Case("c", {"T1": ChannelFile(tmp_path / "T1.nii.gz")})
+        with pytest.raises(ImageError, match="holds 2 images where one is expected"):
+            load_case(case, ("T1",))
+        with pytest.raises(ImageError, match="holds 2 images where one is expected"):
+            check_cohort(Cohort((case,)), ("T1",))
+        found = read_cohort(tmp_path, channels=("T1",)).cases[0]
+        with pytest.raises(ImageError, match="holds 2 images where one is expected"):
+            load_case(found, ("T1",))
+        named = Case("c", {"T1": ChannelFile(tmp_path / "T1.nii.gz", 0)})
+        np.testing.assert_array_equal(load_case(named, ("T1",)).images[0], image_values(5))
 
 
 class TestGrids:

@@ -59,3 +59,16 @@ def test_commands_may_come_in_pieces_and_garbage_is_answered(worker):
     assert len(complaints) == 2
     assert "not JSON" in complaints[0] and "version 99" in complaints[1]
     assert worker.wait(20) == 0
+
+
+def test_a_second_job_of_one_id_is_left_out_and_the_worker_goes_on(worker):
+    worker.stdin.write(job("echo", text="a") + job("echo", text="b") + job("echo", "2", text="c"))
+    worker.stdin.write(b'{"version": 1, "command": "shutdown"}\n')
+    worker.stdin.flush()
+    events = [json.loads(line) for line in worker.stdout.read().splitlines()]
+    last = [e["id"] for e in events if e["kind"] in ("done", "cancelled", "error")]
+    complaints = [e["data"]["text"] for e in events if e["kind"] == "message"]
+    assert last.count("2") == 1
+    # the first may have ended before the second came; then both were jobs of their own
+    assert last.count("1") == 1 or not complaints
+    assert worker.wait(20) == 0

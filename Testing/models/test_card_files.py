@@ -34,6 +34,18 @@ def test_a_card_survives_json():
     assert card_from_json(json.loads(json.dumps(card_to_json(given)))) == given
 
 
+@pytest.mark.parametrize("orientation", ["XYZ", "RLS", "RA", "ras"])
+def test_a_card_with_no_orientation_is_refused(orientation):
+    with pytest.raises(ModelError, match="which is none"):
+        card("a", orientation=orientation)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_card_with_an_impossible_spacing_is_refused(step):
+    with pytest.raises(ModelError, match="spacing that is not positive"):
+        card("a", spacing=(1.0, step, 1.0))
+
+
 def test_labels_may_be_a_list_of_names():
     short = {"name": "x", "channels": ["CT"], "labels": ["background", "liver"]}
     assert card_from_json(short).labels.names == ("background", "liver")

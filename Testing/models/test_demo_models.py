@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_lesion_model_finds_lesions():
     scores = dice_at_home("lesion-flair", "FLAIR")
     assert set(scores) == {"lesion"}
     assert scores["lesion"] > 0.6
+
+
+@pytest.mark.parametrize("name", sorted(demo_models()))
+def test_monai_writes_the_results_of_two_cases_into_two_folders(name):
+    config = json.loads((demo_models()[name] / "configs" / "inference.json").read_text())
+    saving = next(t for t in config["postprocessing"]["transforms"] if t["_target_"] == "SaveImaged")
+    assert saving["data_root_dir"] == "@dataset_dir"
 
 
 @pytest.mark.parametrize("name", sorted(demo_models()))

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_training import tiny_model
 
 from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
 from TransferRiskLib.cases.case import ChannelFile, Cohort
 from TransferRiskLib.cases.load import load_case
-from TransferRiskLib.errors import Cancelled, CaseError, LabelError, SettingsError
+from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
+from TransferRiskLib.errors import Cancelled, CaseError, ImageError, LabelError, SettingsError, StorageError
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.composite import EepAveraged
 from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.adapt import adapt
@@ -34,7 +37,7 @@ from TransferRiskLib.tasks.requests import (
 )
 from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.segment import segment
-from TransferRiskLib.volumes.io import read_header, read_volume
+from TransferRiskLib.volumes.io import read_header, read_volume, write_volume
 
 CPU = PredictionSettings(device="cpu", overlap=0.0)
 BRIEF = {
@@ -110,6 +113,21 @@ def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, 
             )
 
 
+def test_statistics_of_another_model_with_the_same_labels_are_refused(bundle, cohort, tmp_path):
+    model = tiny_model("CSF", "GM", "WM", seed=7)
+    card = open_model(bundle).card
+    other = save_bundle(tmp_path / "other", card, model.network, model.config)
+    known = map_risk(MapRequest(bundle, CohortInput(cohort), tmp_path / "a", prediction=CPU), Progress())
+    scans = CohortInput(without_labels(cohort))
+    request = MapRequest(other, scans, tmp_path / "b", statistics=known.statistics, prediction=CPU)
+    with pytest.raises(SettingsError, match=r"statistics\.json: holds statistics of the outputs of another"):
+        map_risk(request, Progress())
+    anonymous = json.loads(known.statistics.read_text())
+    del anonymous["model"]
+    known.statistics.write_text(json.dumps(anonymous))
+    assert map_risk(request, Progress()).cases
+
+
 def test_rank_sorts_models_and_maps_channels_of_each(bundle, cohort, tmp_path):
     import shutil
 
@@ -164,6 +182,23 @@ def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):
     assert float(row["dice"]) == pytest.approx(2 * both / sizes)
 
 
+@pytest.mark.parametrize("name", ["segmentation.nii.gz", "segmentation.seg.nrrd"])
+def test_evaluate_merges_the_labels_of_predictions_as_those_of_the_cases(cohort, tmp_path, name):
+    """The truth as prediction agrees with itself whatever is merged: values without names are the cases'."""
+    case = cohort.cases[0]
+    truth = read_volume(case.labels)
+    indices = cohort.scheme.encode(truth.array)
+    write = write_seg_nrrd if name.endswith(".seg.nrrd") else write_labelmap
+    write(indices, truth.geometry, cohort.scheme, tmp_path / "p" / case.name / name)
+    merge = {"CSF": "background", "GM": "brain", "WM": "brain", "lesion": None}
+    target = CohortInput(Cohort((case,), cohort.scheme), merge=merge)
+    assert evaluate(EvaluateRequest(tmp_path / "p", target, tmp_path / "m"), Progress()).dice["brain"] == 1
+    swapped = {"CSF": "GM", "GM": "CSF", "WM": "background", "lesion": "background"}
+    if not name.endswith(".seg.nrrd"):
+        target = dataclasses.replace(target, merge=swapped)
+        assert evaluate(EvaluateRequest(tmp_path / "p", target, tmp_path / "s"), Progress()).dice["all"] == 1
+
+
 class StopInStage(Progress):
     """Asks to stop some steps into the stage of that name."""
 
@@ -207,6 +242,64 @@ def test_a_folder_with_another_adaptation_is_refused_unless_restarted(bundle, co
     assert from_json(AdaptResult, to_json(again)) == again
 
 
+def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):
+    case = cohort.cases[0]
+    own = tmp_path / "labels.nii.gz"
+    own.write_bytes(case.labels.read_bytes())
+    cases = Cohort((dataclasses.replace(case, labels=own),), cohort.scheme)
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cases), tmp_path / "run", settings, CPU)
+    first = adapt(request, Progress())
+    assert adapt(request, Progress()) == first
+    labels = read_volume(own)
+    labels.array[labels.array == 4] = 2
+    write_volume(labels, own)
+    with pytest.raises(SettingsError, match="files that have changed since"):
+        adapt(request, Progress())
+
+
+def test_a_folder_that_a_run_is_writing_into_is_refused(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU)
+
+    class Second(Progress):
+        refused = False
+
+        def metrics(self, step, values):
+            with pytest.raises(StorageError, match="another run is writing into it"):
+                adapt(request, Progress())
+            self.refused = True
+
+    progress = Second()
+    assert adapt(request, progress).bundle.is_dir() and progress.refused
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_adaptation_that_failed_before_it_began_leaves_its_folder_free(bundle, cohort, tmp_path):
+    wrong = preset_settings("plain", **BRIEF, patch_size=(7, 7, 7))
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, wrong, CPU)
+    with pytest.raises(SettingsError, match="not divisible"):
+        adapt(request, Progress())
+    right = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    assert adapt(dataclasses.replace(request, settings=right), Progress()).bundle.is_dir()
+
+
+def test_an_output_folder_that_cannot_be_is_a_storage_error(bundle, cohort, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    target = CohortInput(cohort)
+    for task, request in (
+        (rank, RankRequest((bundle,), target, file, CPU)),
+        (map_risk, MapRequest(bundle, target, file, prediction=CPU)),
+        (map_risk, MapRequest(bundle, target, file / "below", prediction=CPU)),
+        (adapt, AdaptRequest(bundle, target, file, preset_settings("plain", **BRIEF), CPU)),
+        (segment, SegmentRequest(bundle, target, file, prediction=CPU)),
+    ):
+        with pytest.raises(StorageError, match="choose another one"):
+            task(request, Progress())
+    assert file.read_text() == "no folder"
+
+
 def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"not an image")
@@ -221,6 +314,21 @@ def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
         assert [row["status"] == "done" for row in csv.DictReader(handle)] == [True, False, True]
 
 
+@pytest.mark.parametrize("names", [("p:1", "p_1"), ("anna", "Anna")])
+def test_cases_whose_results_would_overwrite_one_another_are_refused(bundle, cohort, tmp_path, names):
+    cases = tuple(
+        dataclasses.replace(case, name=name) for case, name in zip(cohort.cases, names, strict=False)
+    )
+    target = CohortInput(Cohort(cases, cohort.scheme))
+    with pytest.raises(CaseError, match="would go into one folder"):
+        segment(SegmentRequest(bundle, target, tmp_path / "out", prediction=CPU), Progress())
+    with pytest.raises(CaseError, match="would go into one folder"):
+        map_risk(MapRequest(bundle, target, tmp_path / "out", prediction=CPU), Progress())
+    with pytest.raises(CaseError, match="would go into one folder"):
+        evaluate(EvaluateRequest(tmp_path, target, tmp_path / "out"), Progress())
+    assert not (tmp_path / "out").exists()
+
+
 def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, tmp_path):
     unlabelled = CohortInput(without_labels(cohort))
     with pytest.raises(CaseError, match="has no labels"):
@@ -233,6 +341,26 @@ def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, t
     with pytest.raises(CaseError, match="Two cases are called"):
         map_risk(MapRequest(bundle, twice, tmp_path / "d"), Progress())
     assert not any(tmp_path.iterdir()), "nothing is written for a request that cannot work"
+
+
+def test_a_broken_last_case_is_found_before_the_first_is_predicted(bundle, cohort, tmp_path, monkeypatch):
+    image = read_volume(cohort.cases[2].images["T1"].path)
+    image.array[3, 3, 3] = np.nan
+    write_volume(image, tmp_path / "hole.nrrd")
+    bad = dataclasses.replace(cohort.cases[2], images={"T1": ChannelFile(tmp_path / "hole.nrrd")})
+    target = CohortInput(Cohort((*cohort.cases[:2], bad), cohort.scheme))
+
+    def predicted(*_):
+        raise AssertionError("a case was predicted")
+
+    monkeypatch.setattr("TransferRiskLib.tasks.stored_states.predict_states", predicted)
+    for task, request in (
+        (map_risk, MapRequest(bundle, target, tmp_path / "map", prediction=CPU)),
+        (rank, RankRequest((bundle,), target, tmp_path / "rank", CPU)),
+    ):
+        with pytest.raises(ImageError, match=r"hole\.nrrd: holds 1 voxels that are not numbers"):
+            task(request, Progress())
+    assert not (tmp_path / "map").exists() and not (tmp_path / "rank").exists()
 
 
 def test_torchscript_sources_are_mapped_and_adapted(bundle, cohort, tmp_path):

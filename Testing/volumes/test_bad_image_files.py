@@ -159,6 +159,49 @@ def test_an_impossible_nrrd_or_metaimage_spacing_is_refused(tmp_path):
     assert_refused(meta, GeometryError, "spacing of 0 x 1 x 1 mm")
 
 
+def two_forms(path, qform, sform, codes=(1, 2)):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.ones((9, 10, 11), np.float32), None)
+    image.set_qform(qform, codes[0])
+    image.set_sform(sform, codes[1])
+    nibabel.save(image, path)
+    return path
+
+
+OBLIQUE = np.array(
+    [[0.0, 1.9, 0.3, -20.0], [-2.1, 0.0, 0.0, 40.0], [0.0, 0.45, -1.2666667, 7.0], [0.0, 0.0, 0.0, 1.0]]
+)
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 1), (1, 4)])
+def test_a_nifti_file_that_lies_in_two_places_is_refused(tmp_path, codes):
+    moved = OBLIQUE.copy()
+    moved[0, 3] += 3.0
+    path = two_forms(tmp_path / "a.nii.gz", OBLIQUE, moved, codes)
+    assert_refused(path, GeometryError, r"two places: its qform and its sform differ by up to 3 mm")
+    with pytest.raises(GeometryError, match="two places"):
+        read_header(path)
+
+
+def test_left_and_right_swapped_between_the_forms_is_refused(tmp_path):
+    mirrored = OBLIQUE @ np.diag([-1, 1, 1, 1])
+    mirrored[:3, 3] = (OBLIQUE @ [8, 0, 0, 1])[:3]
+    assert_refused(two_forms(tmp_path / "a.nii", OBLIQUE, mirrored), GeometryError, "two places")
+
+
+@pytest.mark.parametrize("change", ["none", "rounding", "one in use", "empty matrix"])
+def test_a_nifti_file_in_one_place_is_read(tmp_path, change):
+    other, codes = OBLIQUE.copy(), (1, 2)
+    if change == "rounding":
+        other[:3] += 1e-3
+    elif change == "one in use":
+        other, codes = np.eye(4), (1, 0)
+    elif change == "empty matrix":
+        other = np.zeros((4, 4))
+    path = two_forms(tmp_path / "a.nii.gz", OBLIQUE, other, codes)
+    np.testing.assert_allclose(read_volume(path).geometry.index_to_ras, OBLIQUE, atol=2e-2)
+
+
 def test_coordinates_that_are_not_numbers_are_refused(tmp_path):
     # srow_x[3] stands at byte 292
     nifti = patched(written(tmp_path / "a.nii"), 292, struct.pack("<f", float("nan")))

@@ -52,9 +52,20 @@ class RunState:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values atomically."""
+    """Write tensors and plain values atomically.
+
+    Raises:
+        StorageError: no space or no permission.
+    """
     with atomic_path(path) as scratch:
-        torch.save(state, scratch)
+        try:
+            torch.save(state, scratch)
+        except RuntimeError as error:  # torch's own writer hides the system's error in its message
+            raise StorageError(
+                f"cannot be written to the end ({str(error).splitlines()[0]}).",
+                file=path,
+                hint="Check that the disk has space and that you may write to the folder.",
+            ) from error
 
 
 def load_state(path: Path) -> dict[str, Any]:

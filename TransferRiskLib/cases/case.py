@@ -12,10 +12,16 @@ from TransferRiskLib.cases.labels import LabelScheme
 
 @dataclass(frozen=True)
 class ChannelFile:
-    """Where one channel lies: a file (or DICOM folder) and, in a 4-D file, its component."""
+    """Where one channel lies.
+
+    Attributes:
+        path: An image file, or the folder of a DICOM series.
+        component: Which image of a 4-D file, from 0; None for a file that must hold one image only:
+            which of several is meant is never guessed.
+    """
 
     path: Path
-    component: int = 0
+    component: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from TransferRiskLib.cases.channels import check_covered, resolve_channels
 from TransferRiskLib.cases.label_grids import check_label_grid
 from TransferRiskLib.cases.merging import target_scheme
 from TransferRiskLib.cases.segment_fields import is_segmentation, read_segments
-from TransferRiskLib.errors import CaseError, ImageError, LabelError
+from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.volumes.geometry import Geometry
-from TransferRiskLib.volumes.io import ImageHeader, read_header
+from TransferRiskLib.volumes.io import ImageHeader, check_component, read_header
 
 
 def check_cohort(
@@ -63,12 +63,7 @@ def _check_case(
     headers: dict[Path, ImageHeader] = {}
     for file in [next(iter(case.images.values())), *files]:
         headers[file.path] = headers.get(file.path) or read_header(file.path)
-        if not 0 <= file.component < headers[file.path].components:
-            raise ImageError(
-                f"has {headers[file.path].components} components; number {file.component} was asked for.",
-                file=file.path,
-                hint="Components are counted from 0.",
-            )
+        check_component(headers[file.path].components, file.component, file.path)
     grid = headers[first].geometry
     for path, header in headers.items():
         if header.geometry.difference(grid) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ def csv_list(path: Path) -> tuple[Case, ...]:
     channels = [column for column in columns if column.casefold() not in _COLUMNS]
     if "name" not in [column.casefold() for column in columns] or not channels:
         raise CaseError(f"has the columns {columns}.", file=path, hint=_CSV_HINT)
+    repeated = _repeated(_COLUMNS.get(column.casefold(), column) for column in columns if column)
+    if repeated is not None:
+        raise CaseError(f"has two columns for {repeated!r}.", file=path, hint=_CSV_HINT)
     cases = []
     try:
         for row in reader:
@@ -105,7 +108,9 @@ def write_json_list(cohort: Cohort, path: Path) -> None:
         record: dict[str, Any] = {
             "name": case.name,
             "images": {
-                name: {"path": _relative(path, file.path), "component": file.component}
+                name: _relative(path, file.path)
+                if file.component is None
+                else {"path": _relative(path, file.path), "component": file.component}
                 for name, file in case.images.items()
             },
         }
@@ -173,7 +178,24 @@ def _case(
         raise CaseError(f"has no name in {where}.", file=path, hint="Give every case a name.")
     if not images:
         raise CaseError(f"has no image for the case {name!r}.", file=path, hint="Give at least one channel.")
+    repeated = _repeated(images)
+    if repeated is not None:
+        raise CaseError(
+            f"names two channels {repeated!r} for the case {name!r}; capitals do not tell channels apart.",
+            file=path,
+            hint="Give every channel a name of its own.",
+        )
     return Case(name.strip(), images, labels, annotation, subject or None)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes again, ignoring case."""
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            return name
+        seen.add(name.casefold())
+    return None
 
 
 def _file(list_file: Path, text: str, where: str) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import math
+import os
 import shlex
 import sys
 import traceback
@@ -31,7 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `transferrisk --help`.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = _answer(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of stdout, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TransferRiskError.exit_code
+
+
+def _answer(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
         return _run(options)
@@ -43,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, options)
     except KeyboardInterrupt:
         return _fail(Cancelled("The command was interrupted."), options)
+    except BrokenPipeError:
+        raise
     except TransferRiskError as error:
         print(f"error: {error}", file=sys.stderr)
         return _fail(error, options)

@@ -105,6 +105,10 @@ class Worker:
                 self._cancels[command.id].set()
             return
         if isinstance(command, Job):
+            if command.id in self._cancels:
+                problem = f"There is a job {command.id!r} already; this one is left out."
+                self._stream.send(None, events.Message(problem, "error"))
+                return
             self._cancels[command.id] = threading.Event()
         self._waiting.put(command)
 

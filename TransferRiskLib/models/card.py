@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +11,7 @@ from TransferRiskLib.errors import ModelError
 from TransferRiskLib.models.intensity_curve import IntensityCurve
 
 MAX_INDEPENDENT_REGIONS = 6
+_AXES = {"L": "R", "P": "A", "I": "S"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,13 @@ class ModelCard:
             raise ModelError(f"The card of {self.name!r} needs channels with distinct names.")
         if len(self.labels) < 2:
             raise ModelError(f"The card of {self.name!r} names no label besides the background.")
-        if self.spacing is not None and min(self.spacing) <= 0:
+        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
             raise ModelError(f"The card of {self.name!r} has a spacing that is not positive.")
+        if sorted(_AXES.get(letter, letter) for letter in self.orientation) != ["A", "R", "S"]:
+            raise ModelError(
+                f"The card of {self.name!r} has the orientation {self.orientation!r}, which is none.",
+                hint="Give three letters such as RAS, LPS or LAS: one of R and L, of A and P, of S and I.",
+            )
         if min(self.patch_size) < 1 or self.divisible_by < 1:
             raise ModelError(f"The card of {self.name!r} has an impossible patch size.")
         if any(size % self.divisible_by for size in self.patch_size):

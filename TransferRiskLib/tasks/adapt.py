@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import secrets
 import shutil
+from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
-from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.atomic import only_run_in, write_json, write_text, writing
+from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import SettingsError
@@ -19,6 +22,7 @@ from TransferRiskLib.inference.prepare import prepare
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.models.weights import file_digest
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.provenance import fingerprint, provenance, without_names
@@ -38,11 +42,17 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
     fingerprints, and `result.json` says which case each belongs to.
 
     Raises:
-        SettingsError: the folder holds another run. Others: see the parts.
+        SettingsError: the folder holds another run.
+        StorageError: a run is writing into it just now. Others: see the parts.
     """
     progress.stage("Checking the model and the cases")
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=True)
+    with only_run_in(request.output):
+        return _adapt(request, model, target, progress)
+
+
+def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: Progress) -> AdaptResult:
     finished = _claim(request, model)
     if finished is not None:
         progress.message("This run was already complete; nothing was done.")
@@ -82,32 +92,59 @@ class _UsedCases:
 
 
 def _fingerprint(request: AdaptRequest, model: SourceModel) -> dict[str, Any]:
-    """What makes two runs the same: everything but where they write and on which device."""
+    """What makes two runs the same: everything but where they write and on which device.
+
+    The content of the files counts: labels that were corrected since make another run.
+    """
     value = to_json(request)
     for free in ("output", "restart", "model", "prediction"):
         del value[free]
-    return {**value, "sha256": model.digest}
+    contents = {case.name: _contents(case) for case in request.target.cohort.cases}
+    return {**value, "sha256": model.digest, "files": contents}
+
+
+def _contents(case: Case) -> list[str]:
+    """SHA-256 of a case's images, labels and mask, in a fixed order."""
+    paths = [*(file.path for file in case.images.values()), case.labels, case.annotation.mask]
+    files = [
+        file
+        for path in dict.fromkeys(path for path in paths if path is not None)
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [*_data_half(path), path])
+        if file.is_file()
+    ]
+    return [file_digest(file) for file in files]
+
+
+def _data_half(path: Path) -> list[Path]:
+    """The file beside a header that holds its voxels (`.hdr` and `.img`, `.mhd` and `.raw`, ...)."""
+    if path.suffix.casefold() not in (".hdr", ".mhd", ".nhdr"):
+        return []
+    return sorted(file for file in path.parent.glob(f"{glob.escape(path.stem)}.*") if file != path)
 
 
 def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
-    """Make the output folder this run's own, or give its result when it is complete."""
-    output, file = request.output, request.output / "request.json"
+    """Make the output folder this run's own, or give its result when it is complete.
+
+    A run that ended before it had anything to resume, because of a broken image say, holds no claim.
+    """
+    output, file, done = request.output, request.output / "request.json", request.output / "result.json"
     mine = _fingerprint(request, model)
-    if file.exists() and not request.restart:
+    if not request.restart and file.exists() and ((output / WORK).exists() or done.exists()):
         if json.loads(file.read_text(encoding="utf-8")) != json.loads(json.dumps(mine)):
             raise SettingsError(
-                "holds another adaptation.",
+                "holds another adaptation: of other settings, cases or labels, or of files that have "
+                "changed since.",
                 file=output,
                 hint="Choose another output folder, or restart to replace it.",
             )
-        done = output / "result.json"
         if done.exists():
             return from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
         return None
     for name in (WORK, "bundle"):
         if (output / name).exists():
             shutil.rmtree(output / name)
-    (output / "result.json").unlink(missing_ok=True)
+    with writing(output):
+        done.unlink(missing_ok=True)
     write_json(file, mine)
     return None
 
@@ -140,7 +177,8 @@ def _finish(
         provenance=without_names(facts),
     )
     if adapted.statistics is not None:
-        write_json(output / "statistics.json", adapted.statistics.to_dict())
+        of_model = {"model": {"name": source.card.name, "sha256": source.digest}}
+        write_json(output / "statistics.json", {**adapted.statistics.to_dict(), **of_model})
     write_text(output / "history.csv", _history(adapted))
     audit = tuple(AuditRow(e.label, e.transferred, e.scratch) for e in adapted.audit)
     result = AdaptResult(

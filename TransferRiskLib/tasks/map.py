@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.atomic import made_folder, write_json, write_text
+from TransferRiskLib.cases.attribution import about
 from TransferRiskLib.cases.segmentation_files import write_labelmap
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.opening import open_model
@@ -52,8 +53,8 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
-    request.output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=request.output, prefix=".states-") as scratch:
+    target.read_once(progress)
+    with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
         stored = StoredStates(model, target, Path(scratch), request.prediction, progress, given)
         sums = stored.leep_sums()
         progress.stage("Computing maps", len(target.cases))
@@ -68,7 +69,8 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
                 progress.artifact(path, kind)
             progress.step()
     statistics = stored.statistics
-    write_json(request.output / "statistics.json", statistics.to_dict())
+    of_model = {"model": {"name": model.card.name, "sha256": model.digest}}
+    write_json(request.output / "statistics.json", {**statistics.to_dict(), **of_model})
     model_score = None
     if sums is not None:
         s = score(model.card.name, statistics, sums)
@@ -141,7 +143,15 @@ def _given_statistics(path: Path | None, model: SourceModel, target: Target) -> 
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot be read as statistics ({error}).", file=path) from error
-    statistics = JointStatistics.from_dict(content)
+    with about(path):
+        statistics = JointStatistics.from_dict(content)
+    made_with = content.get("model")  # merged statistics, and those of other programs, may not say
+    if isinstance(made_with, dict) and made_with.get("sha256", model.digest) != model.digest:
+        raise SettingsError(
+            f"holds statistics of the outputs of another model ({made_with.get('name')}).",
+            file=path,
+            hint="Use the statistics that were computed with this model.",
+        )
     if statistics.states != model.states:
         raise SettingsError(
             f"holds statistics of a model with the states {', '.join(statistics.states)}; "

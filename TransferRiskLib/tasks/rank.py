@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from TransferRiskLib.atomic import write_json, write_text
+from TransferRiskLib.atomic import made_folder, write_json, write_text
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
@@ -42,10 +42,12 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
         models.append((path, model, target))
         progress.step()
     _check_channel_map(request, [model for _, model, _ in models])
+    for target in {model.card.channels: target for _, model, target in models}.values():
+        target.read_once(progress)
     names = _distinct([model.card.name for _, model, _ in models])
     scores: dict[str, TransferScore] = {}
     for name, (_, model, target) in zip(names, models, strict=True):
-        with TemporaryDirectory(dir=_made(request.output)) as scratch:
+        with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
             stored = StoredStates(model, target, Path(scratch), request.prediction, progress)
             sums = stored.leep_sums()
         assert sums is not None, "every case is labelled"
@@ -82,11 +84,6 @@ def _check_channel_map(request: RankRequest, models: list[SourceModel]) -> None:
     unknown = [name for name in request.target.channels if name.casefold() not in known]
     if unknown:
         raise SettingsError(f"No model has a channel {unknown[0]!r} to map.")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from TransferRiskLib.cases.case import Case
@@ -14,6 +14,7 @@ from TransferRiskLib.cases.merging import target_scheme
 from TransferRiskLib.cases.segmentation_files import read_segmentation
 from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.requests import CohortInput
 
 
@@ -39,6 +40,7 @@ class Target:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise CaseError(f"Two cases are called {twice!r}.", hint="Give each a name of its own.")
+        check_folders(names)
         if labelled:
             without = [case.name for case in given.cohort.cases if case.labels is None]
             if without:
@@ -90,6 +92,20 @@ class Target:
             target=self.scheme,
         )
 
+    def read_once(self, progress: Progress) -> None:
+        """Read every case and forget it: a broken last one is found before work on the first begins.
+
+        Raises:
+            ImageError, LabelError, ...: see `load_case`.
+        """
+        if len(self.cases) < 2:
+            return  # nothing is done before the only case is read
+        progress.stage("Reading cases", len(self.cases))
+        for case in self.cases:
+            progress.check()
+            self.load(case)
+            progress.step()
+
     def __iter__(self) -> Iterator[LoadedCase]:
         return (self.load(case) for case in self.cases)
 
@@ -99,6 +115,23 @@ def scans_only(given: CohortInput) -> CohortInput:
     cases = tuple(dataclasses.replace(case, labels=None) for case in given.cohort.cases)
     cohort = dataclasses.replace(given.cohort, cases=cases, scheme=None)
     return dataclasses.replace(given, cohort=cohort, merge=None)
+
+
+def check_folders(names: Iterable[str]) -> None:
+    """Refuse cases whose results would overwrite one another, on this or another file system.
+
+    Raises:
+        CaseError: two names that differ only in capitals, or in characters that a folder cannot have.
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        folder = case_folder(Path(), name).name.casefold()
+        if folder in taken:
+            raise CaseError(
+                f"The results of the cases {taken[folder]!r} and {name!r} would go into one folder.",
+                hint="Give one of them another name; only letters, digits, spaces, '-', '_' and '.' count.",
+            )
+        taken[folder] = name
 
 
 def case_folder(output: Path, name: str) -> Path:

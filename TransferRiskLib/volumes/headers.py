@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from TransferRiskLib.errors import GeometryError, ImageError
 
 _COPY_AGAIN = "Copy or download the file again; it is incomplete or damaged."
 _CHUNK = 1 << 20
+_APART = 0.5
+"""Distance between the two coordinate systems of a NIfTI file, in voxels, that is no rounding any more."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class NiftiHeader:
         bytes_needed: Size of the (uncompressed) data file that the header announces.
         data_start: Where the voxels begin in it.
         float_type: The voxels' type where it can hold values that are no numbers, or None.
-        numbers: The quaternion, offsets and matrix of the coordinate systems in use; Analyze has none.
+        qform, sform: The quaternion with its offsets (6 numbers), and the matrix (12), where their codes
+            say that they are in use; else empty. Analyze has none.
     """
 
     dim: tuple[int, ...]
@@ -37,7 +41,8 @@ class NiftiHeader:
     bytes_needed: int
     data_start: int
     float_type: np.dtype | None
-    numbers: tuple[float, ...]
+    qform: tuple[float, ...]
+    sform: tuple[float, ...]
 
 
 def check_file(path: Path, *, thorough: bool) -> None:
@@ -53,7 +58,8 @@ def check_file(path: Path, *, thorough: bool) -> None:
 
     Raises:
         ImageError: the file is shorter than its header says or damaged, or voxels are not numbers.
-        GeometryError: the spacing is not positive, or a coordinate is not a number.
+        GeometryError: the spacing is not positive, a coordinate is not a number, or the two coordinate
+            systems of a NIfTI file contradict one another.
     """
     name = path.name.casefold()
     if name.endswith((".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")):
@@ -91,7 +97,7 @@ def nifti_header(path: Path) -> NiftiHeader | None:
     # where NIfTI keeps its coordinates, Analyze keeps text
     quaternion = struct.unpack_from(order + "6f", raw, 256) if is_nifti and q_code > 0 else ()
     matrix = struct.unpack_from(order + "12f", raw, 280) if is_nifti and s_code > 0 else ()
-    return NiftiHeader(dim, pixdim, start + needed, start, float_type, quaternion + matrix)
+    return NiftiHeader(dim, pixdim, start + needed, start, float_type, quaternion, matrix)
 
 
 def _check_nifti(path: Path, thorough: bool) -> None:
@@ -105,14 +111,48 @@ def _check_nifti(path: Path, thorough: bool) -> None:
     spacing = header.pixdim[1:4]
     if header.dim[0] >= 3 and (not np.all(np.isfinite(spacing)) or min(spacing) <= 0):
         raise spacing_error(spacing, path)
-    if not np.all(np.isfinite(header.numbers)):
+    if not np.all(np.isfinite((*header.qform, *header.sform))):
         raise GeometryError(
             "has coordinates in its header that are not numbers.",
             file=path,
             hint="Export it again from the original scan.",
         )
+    _check_one_place(header, path)
     if thorough or not _size_fits(data_path, header.bytes_needed):
         _check_data(data_path, header)
+
+
+def _check_one_place(header: NiftiHeader, path: Path) -> None:
+    """Refuse a file whose two coordinate systems put it into two places.
+
+    ITK, and with it 3D Slicer, often reads the qform where nibabel, FSL and SPM read the sform: channels
+    that SPM has registered would be read as they lay before, in silence.
+    """
+    if len(header.dim) < 4 or header.dim[0] < 3 or not (header.qform and header.sform):
+        return
+    by_matrix = np.reshape(header.sform, (3, 4))
+    if abs(np.linalg.det(by_matrix[:, :3])) < 1e-6 * math.prod(header.pixdim[1:4]):
+        return  # a matrix left empty; every reader takes the other one
+    last = np.array(header.dim[1:4]) - 1
+    corners = np.array(np.meshgrid(*[(0, n) for n in last], [1], indexing="ij")).reshape(4, -1)
+    apart = np.abs((_matrix_of_qform(header) - by_matrix) @ corners).max()
+    if apart > _APART * min(header.pixdim[1:4]):
+        raise GeometryError(
+            f"lies in two places: its qform and its sform differ by up to {apart:.3g} mm, and programs "
+            "disagree which of them counts.",
+            file=path,
+            hint="Write the right one into both, for an image and its labels alike (FSL: fslorient "
+            "-copysform2qform FILE, or -copyqform2sform; images that SPM registered: the sform).",
+        )
+
+
+def _matrix_of_qform(header: NiftiHeader) -> np.ndarray:
+    """The 3x4 matrix from voxel indices to RAS mm, as the NIfTI-1 standard makes it of a quaternion."""
+    b, c, d, *offset = header.qform
+    a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+    rotation = Rotation.from_quat([b, c, d, a]).as_matrix()
+    steps = np.array(header.pixdim[1:4]) * [1, 1, -1 if header.pixdim[0] < 0 else 1]
+    return np.column_stack([rotation * steps, offset])
 
 
 def spacing_error(spacing: tuple[float, ...], path: Path | None = None) -> GeometryError:

@@ -108,20 +108,35 @@ def read_volumes(path: Path, *, allow_flat: bool = False) -> list[Volume]:
     return [Volume(np.ascontiguousarray(component), geometry) for component in components]
 
 
-def read_volume(path: Path, component: int = 0, *, allow_flat: bool = False) -> Volume:
+def read_volume(path: Path, component: int | None = None, *, allow_flat: bool = False) -> Volume:
     """One component of an image file; arguments and errors as in `read_volumes`."""
     return pick_component(read_volumes(path, allow_flat=allow_flat), component, path)
 
 
-def pick_component(volumes: Sequence[Volume], component: int, path: Path) -> Volume:
-    """One of the volumes of a file; raises ImageError when it has no such component."""
-    if not 0 <= component < len(volumes):
+def pick_component(volumes: Sequence[Volume], component: int | None, path: Path) -> Volume:
+    """One of the volumes of a file; raises ImageError as `check_component` does."""
+    check_component(len(volumes), component, path)
+    return volumes[component or 0]
+
+
+def check_component(count: int, component: int | None, path: Path) -> None:
+    """Refuse a component that a file with `count` of them does not have; None stands for the only one.
+
+    Raises:
+        ImageError: no such component, or None where there are several.
+    """
+    if component is None and count > 1:
         raise ImageError(
-            f"has {len(volumes)} components; number {component} was asked for.",
+            f"holds {count} images where one is expected.",
+            file=path,
+            hint="Say which one is meant (a JSON list of cases names components), or save it alone.",
+        )
+    if component is not None and not 0 <= component < count:
+        raise ImageError(
+            f"has {count} components; number {component} was asked for.",
             file=path,
             hint="Components are counted from 0.",
         )
-    return volumes[component]
 
 
 def write_volume(
