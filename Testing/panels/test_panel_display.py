@@ -129,6 +129,25 @@ def test_window_fits_into_slicers_panel_and_stays_so(desk: SimpleNamespace) -> N
         assert desk.ui.scrollArea.horizontalScrollBar().maximum == 0, section
 
 
+@pytest.mark.parametrize("stretch", [None, 1])
+def test_a_long_name_leaves_room_for_the_other_columns(desk: SimpleNamespace, stretch: int | None) -> None:
+    import qt
+
+    from TransferRiskLib.panels.widgets import fill
+
+    table = desk.ui.scanTable
+    desk.ui.segmentSection.collapsed = False
+    desk.widget.resize(500, 900)
+    desk.widget.show()
+    fill(table, ("Scan", "Status"), [("a_name_without_spaces" * 9, "Ready.")], stretch=stretch)
+    for _ in range(3):
+        qt.application.processEvents()
+        desk.tick()
+        fill(table, ("Scan", "Status"), [("a_name_without_spaces" * 9, "Ready.")], stretch=stretch)
+    widths = [table.columnWidth(column) for column in range(2)]
+    assert widths[1] > widths[0] > 0 and sum(widths) == table.viewport().width
+
+
 def test_a_table_has_the_height_of_its_rows(desk: SimpleNamespace) -> None:
     import qt
 

@@ -131,13 +131,16 @@ def fit(table: Any) -> None:
     """Give a table the height of its header and its first rows, and of the bar that scrolls it sideways
     where its columns need one. Rows of sentences that wrap are as high as the width wants them; no column
     takes the room of the others for a long name."""
+    rows, header = table.rowCount, table.horizontalHeader()
+    most = int(MOST_OF_WIDTH * table.viewport().width)
+    stretches = header.stretchLastSection
+    header.setStretchLastSection(False)  # a width that is set would end the stretching for good
     table.resizeColumnsToContents()
-    most = MOST_OF_WIDTH * table.viewport().width
     for column in range(table.columnCount):
         if table.columnWidth(column) > most:
-            table.setColumnWidth(column, int(most))
+            table.setColumnWidth(column, most)
+    header.setStretchLastSection(stretches)
     table.resizeRowsToContents()
-    rows, header = table.rowCount, table.horizontalHeader()
     height = _wanted_height(header) + 2 * table.frameWidth
     height += sum(table.rowHeight(row) for row in range(min(rows, SHOWN_ROWS)))
     if header.length() > table.viewport().width:
