@@ -130,7 +130,8 @@ def test_window_fits_into_slicers_panel_and_stays_so(desk: SimpleNamespace) -> N
 
 
 @pytest.mark.parametrize("stretch", [None, 1])
-def test_a_long_name_leaves_room_for_the_other_columns(desk: SimpleNamespace, stretch: int | None) -> None:
+@pytest.mark.parametrize("name", ["Anna", "a_name_without_spaces" * 9])
+def test_columns_share_the_width(desk: SimpleNamespace, stretch: int | None, name: str) -> None:
     import qt
 
     from TransferRiskLib.panels.widgets import fill
@@ -139,11 +140,10 @@ def test_a_long_name_leaves_room_for_the_other_columns(desk: SimpleNamespace, st
     desk.ui.segmentSection.collapsed = False
     desk.widget.resize(500, 900)
     desk.widget.show()
-    fill(table, ("Scan", "Status"), [("a_name_without_spaces" * 9, "Ready.")], stretch=stretch)
     for _ in range(3):
+        fill(table, ("Scan", "Status"), [(name, "Ready.")], stretch=stretch)
         qt.application.processEvents()
         desk.tick()
-        fill(table, ("Scan", "Status"), [("a_name_without_spaces" * 9, "Ready.")], stretch=stretch)
     widths = [table.columnWidth(column) for column in range(2)]
     assert widths[1] > widths[0] > 0 and sum(widths) == table.viewport().width
 

@@ -135,10 +135,10 @@ def fit(table: Any) -> None:
     most = int(MOST_OF_WIDTH * table.viewport().width)
     stretches = header.stretchLastSection
     header.setStretchLastSection(False)  # a width that is set would end the stretching for good
-    table.resizeColumnsToContents()
     for column in range(table.columnCount):
-        if table.columnWidth(column) > most:
-            table.setColumnWidth(column, most)
+        if header.sectionResizeMode(column) != qt.QHeaderView.Stretch:
+            table.resizeColumnToContents(column)
+            table.setColumnWidth(column, min(table.columnWidth(column), most))
     header.setStretchLastSection(stretches)
     table.resizeRowsToContents()
     height = _wanted_height(header) + 2 * table.frameWidth
