@@ -24,7 +24,6 @@ class EnvironmentPanel(Panel):
         self._wheels: Path | None = None
         ui, part = self.ui, self.session.environment
         ui.wheelsEdit.filters = ctk.ctkPathLineEdit.Dirs
-        ui.wheelsEdit.setCurrentPath("")  # it begins with a path that other modules' lines remember
         ui.interpreterEdit.filters = ctk.ctkPathLineEdit.Files
         on(ui.deviceCombo, "activated(int)", self._choose_device)
         on(ui.interpreterEdit, "currentPathChanged(QString)", self._set_interpreter)
