@@ -48,7 +48,7 @@ def node_selector(qt: Any, scene: Any) -> type:
     from PySide6 import QtCore
 
     class Selector(qt.QComboBox):
-        currentNodeIDChanged = QtCore.Signal(str)  # noqa: N815
+        nodeActivated = QtCore.Signal(object)  # noqa: N815
 
         def setMRMLScene(self, given: Any) -> None:  # noqa: N802
             nodes = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
@@ -110,7 +110,7 @@ def photograph(qt: Any, session: Any, path: Path) -> None:
     widget.show()
     for number, open_sections in enumerate(COLUMNS):
         for section in ("sourceModel", "targetCases", "riskMap", "adapt", "segment", "environment"):
-            getattr(ui, f"{section}Section").setCollapsed(f"{section}Section" not in open_sections)
+            getattr(ui, f"{section}Section").collapsed = f"{section}Section" not in open_sections
         ui.messageLine.setVisible(number > 0)
         for _ in range(5):  # sizes settle from the inside out
             qt.application.processEvents()

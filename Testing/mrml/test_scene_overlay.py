@@ -43,6 +43,29 @@ def test_scan_and_heat_go_to_every_slice_view(scene, scan) -> None:
     assert composites[1].GetForegroundOpacity() == pytest.approx(0.9)
 
 
+def test_a_scan_that_was_not_shown_is_brought_into_the_views(scene, scan, a_slice_node) -> None:
+    scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    overlay.show_in_slices(scene, scan)
+    # 20 mm wide and 30 mm high in a view twice as wide as high: the height decides.
+    assert a_slice_node.GetFieldOfView()[:2] == pytest.approx((60.0, 30.0))
+    matrix = a_slice_node.GetSliceToRAS()
+    # The grid's corner is half a voxel outside of the first voxel's centre.
+    assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx([0.5, -34.5, 18.5])
+
+
+def test_views_stay_where_they_are_while_the_scan_stays(scene, scan, a_slice_node) -> None:
+    scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    overlay.show_in_slices(scene, scan)
+    overlay.jump_to(scene, (1.0, 2.0, 9.0), centre=True)
+    risk = heat.add_map(scene, Volume(np.zeros(GRID.shape), GRID), "risk", "risk")
+    overlay.show_in_slices(scene, scan, risk)
+    overlay.show_in_slices(scene, scan)
+    matrix = a_slice_node.GetSliceToRAS()
+    assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx([-1.0, -2.0, 9.0])
+    overlay.show_in_slices(scene, None)
+    assert matrix.GetElement(2, 3) == pytest.approx(9.0)
+
+
 def test_only_the_legend_of_the_shown_map_is_visible(scene) -> None:
     empty = Volume(np.zeros(GRID.shape), GRID)
     risk, gain = (heat.add_map(scene, empty, kind, kind) for kind in ("risk", "gain"))

@@ -48,3 +48,19 @@ def test_a_chosen_folder_is_a_path(
     dialog = SimpleNamespace(getExistingDirectory=lambda *given: answer)
     monkeypatch.setattr(module.qt, "QFileDialog", dialog)
     assert application.ask_folder("Folder of cases") == path
+
+
+def test_every_view_in_3d_is_centred(application: Any, slicer_stand_ins: ModuleType) -> None:
+    centred: list[int] = []
+
+    def view(number: int) -> SimpleNamespace:
+        look = SimpleNamespace(resetFocalPoint=lambda: centred.append(number))
+        return SimpleNamespace(threeDView=lambda: look)
+
+    layouts: Any = SimpleNamespace(threeDViewCount=2, threeDWidget=view)
+    slicer_stand_ins.app = SimpleNamespace(layoutManager=lambda: layouts)
+    application.centre_in_3d()
+    assert centred == [0, 1]
+    slicer_stand_ins.app = SimpleNamespace(layoutManager=lambda: None)
+    application.centre_in_3d()
+    assert centred == [0, 1], "there is none without a main window"

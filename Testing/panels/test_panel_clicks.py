@@ -139,14 +139,19 @@ def test_nodes_of_a_case(desk: SimpleNamespace, slicer_stand_ins: Any) -> None:
     assert requests(desk) == [("cases.set_channel", "a", "T1", "v2")]
 
 
-def test_nodes_that_vanish_with_the_scene_are_no_choice(
-    desk: SimpleNamespace, slicer_stand_ins: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_choosing_no_node(desk: SimpleNamespace, slicer_stand_ins: Any) -> None:
     import slicer
 
-    monkeypatch.setattr(slicer.mrmlScene, "loading", True)
+    selectors = desk.ui.caseDetailsGroup.findChildren(slicer.qMRMLNodeComboBox)
+    next(selector for selector in selectors if selector.currentNodeID == "s1").setCurrentNodeID("")
+    assert requests(desk) == [("cases.set_segmentation", "a", None)]
+
+
+def test_nodes_that_vanish_with_the_scene_are_no_choice(desk: SimpleNamespace, slicer_stand_ins: Any) -> None:
+    import slicer
+
     for selector in desk.ui.caseDetailsGroup.findChildren(slicer.qMRMLNodeComboBox):
-        selector.setCurrentNodeID("r1")
+        selector.lose_node()
     assert requests(desk) == []
 
 
@@ -168,6 +173,10 @@ def test_display_of_a_map(desk: SimpleNamespace) -> None:
         ("maps.set_threshold", 1.0, 4.0),
         ("maps.set_rendering", True),
     ]
+    assert desk.application.asked == [("centre_in_3d",)]
+    desk.ui.renderingCheck.click()
+    assert requests(desk)[-1] == ("maps.set_rendering", False)
+    assert desk.application.asked == [("centre_in_3d",)], "hiding it leaves the camera alone"
 
 
 @pytest.mark.parametrize(

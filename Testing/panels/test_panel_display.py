@@ -100,7 +100,7 @@ def test_rows_are_as_high_as_their_sentences_at_every_width(desk: SimpleNamespac
     sentence = "There is no volume for T1. " * 6
     desk.session.cases.missing = lambda key: [sentence]
     desk.session.tell("cases")
-    desk.ui.targetCasesSection.setCollapsed(False)
+    desk.ui.targetCasesSection.collapsed = False
     heights = []
     for width in (900, 400):
         desk.widget.resize(width, 900)
@@ -111,6 +111,58 @@ def test_rows_are_as_high_as_their_sentences_at_every_width(desk: SimpleNamespac
         assert desk.ui.caseTable.height > sum(rows), "no row is cut off"
         heights.append(sum(rows))
     assert heights[1] > heights[0], "in a narrow window the sentences take more lines"
+
+
+def test_window_fits_into_slicers_panel_and_stays_so(desk: SimpleNamespace) -> None:
+    import qt
+
+    desk.session.maps.table = lambda: (("A long heading",) * 8, (("some text",) * 8,) * 3)
+    desk.session.tell("state")
+    desk.ui.advancedGroup.collapsed = False
+    desk.widget.resize(desk.widget.fontMetrics().averageCharWidth() * 64, 900)
+    desk.widget.show()
+    for section in ("sourceModel", "targetCases", "riskMap", "adapt", "segment", "environment"):
+        getattr(desk.ui, f"{section}Section").collapsed = False
+        for _ in range(6):  # a table that asks for the room it has got would grow every time
+            qt.application.processEvents()
+            desk.tick()
+        assert desk.ui.scrollArea.horizontalScrollBar().maximum == 0, section
+
+
+@pytest.mark.parametrize("stretch", [None, 1])
+@pytest.mark.parametrize("name", ["Anna", "a_name_without_spaces" * 9])
+def test_columns_share_the_width(desk: SimpleNamespace, stretch: int | None, name: str) -> None:
+    import qt
+
+    from TransferRiskLib.panels.widgets import fill
+
+    table = desk.ui.scanTable
+    desk.ui.segmentSection.collapsed = False
+    desk.widget.resize(500, 900)
+    desk.widget.show()
+    for _ in range(3):
+        fill(table, ("Scan", "Status"), [(name, "Ready.")], stretch=stretch)
+        qt.application.processEvents()
+        desk.tick()
+    widths = [table.columnWidth(column) for column in range(2)]
+    assert widths[1] > widths[0] > 0 and sum(widths) == table.viewport().width
+
+
+def test_a_table_has_the_height_of_its_rows(desk: SimpleNamespace) -> None:
+    import qt
+
+    from TransferRiskLib.panels.widgets import fill
+
+    table = desk.ui.riskTable
+    desk.ui.riskMapSection.collapsed = False
+    desk.widget.resize(600, 900)
+    desk.widget.show()
+    for columns in (2, 40):
+        fill(table, ["heading"] * columns, [["text"] * columns] * 3)
+        for _ in range(3):
+            qt.application.processEvents()
+            desk.tick()
+        assert table.viewport().height == sum(table.rowHeight(row) for row in range(3)), columns
 
 
 def test_other_channels_of_a_model_build_the_selectors_anew(desk: SimpleNamespace) -> None:
@@ -173,6 +225,17 @@ def progress(**changes: object) -> SimpleNamespace:
     return SimpleNamespace(**{**known, "remaining": None, **changes})
 
 
+def test_curves_can_be_shown_from_their_first_points_on(desk: SimpleNamespace) -> None:
+    curves = desk.session.adapting.curves
+    desk.session.adapting.curves = {}
+    desk.session.tell("adapt")
+    desk.tick()
+    assert not desk.ui.curveButton.enabled
+    desk.session.adapting.curves = curves  # "curves" changes often and is told to no panel
+    desk.tick()
+    assert desk.ui.curveButton.enabled
+
+
 def test_a_running_job_shows_progress_and_cancel(desk: SimpleNamespace) -> None:
     ui = desk.ui
     assert ui.jobLine.isHidden()
@@ -192,6 +255,8 @@ def test_progress_of_unknown_length(desk: SimpleNamespace) -> None:
 
 
 def test_a_failed_job_becomes_a_line_that_can_be_put_away(desk: SimpleNamespace) -> None:
+    import qt
+
     ui, jobs = desk.ui, desk.session.jobs
     assert ui.messageLine.isHidden()
     jobs.outcome = SimpleNamespace(
@@ -200,8 +265,15 @@ def test_a_failed_job_becomes_a_line_that_can_be_put_away(desk: SimpleNamespace)
     desk.session.tell("job")
     desk.tick()
     assert ui.messageLabel.text == "Mapping failed: Out of memory. Take the CPU."
+    desk.widget.resize(450, 500)
+    desk.widget.show()
     ui.messageDetailsButton.click()
     assert ui.logText.toPlainText() == "trace"
+    for _ in range(3):
+        qt.application.processEvents()
+        desk.tick()
+    corner = ui.logText.mapTo(ui.scrollArea, ui.logText.rect.center())
+    assert ui.scrollArea.rect.contains(corner), "the log is scrolled into view"
     ui.dismissMessageButton.click()
     desk.tick()
     assert ui.messageLine.isHidden()

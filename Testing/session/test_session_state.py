@@ -10,6 +10,7 @@ import pytest
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.mrml.scenes import load_scene, save_scene
 from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.session.session import Session
 from TransferRiskLib.session.state import (
     AdaptChoice,
     AdaptRun,
@@ -96,6 +97,23 @@ def test_a_scene_without_choices_opens_empty_after_one_with_some(stage, scene, b
     load_scene(scene, bare)
     assert stage.state == SessionState()
     assert scene.GetFirstNodeByName("other") is not None
+
+
+def test_a_session_begins_with_the_choices_of_the_scene_that_is_open(scene, add_scan, settings, tmp_path):
+    volume, segmentation = add_scan("mine")
+    chosen = full(volume.GetID(), segmentation.GetID())
+    save_state(chosen, parameter_node(scene))
+    late = Session(scene, lambda interpreter: None, settings, temporary=tmp_path)
+    try:
+        assert late.state == chosen and late.problem == ""
+        late.tick()
+        assert load_state(parameter_node(scene)) == chosen
+    finally:
+        late.close()
+    parameter_node(scene).SetParameter("session", "{")
+    damaged = Session(scene, lambda interpreter: None, settings, temporary=tmp_path)
+    damaged.close()
+    assert damaged.state == SessionState() and damaged.problem
 
 
 def test_data_that_are_added_to_the_scene_leave_choices_and_job_alone(stage, scene, bare, add_scan, bundle):

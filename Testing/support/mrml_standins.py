@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from PySide6 import QtCore, QtWidgets
@@ -13,19 +13,20 @@ class Scene:
 
     def __init__(self) -> None:
         self.names = {"v1": "T1 of Anna", "v2": "T1 of Ben", "s1": "Anna's labels", "r1": "ROI"}
-        self.loading = False
-
-    def IsBatchProcessing(self) -> bool:  # noqa: N802
-        return self.loading
 
     def GetNodeByID(self, identity: str) -> None:  # noqa: N802
         return None
 
 
 class NodeComboBox(QtWidgets.QComboBox):
-    """`qMRMLNodeComboBox`: offers all nodes of the scene, whatever their class."""
+    """`qMRMLNodeComboBox`: offers all nodes of the scene, whatever their class.
+
+    As the real one it says `currentNodeIDChanged` for whatever reason it shows another node, and
+    `nodeActivated` when the user picks one or a program sets one.
+    """
 
     currentNodeIDChanged = QtCore.Signal(str)  # noqa: N815
+    nodeActivated = QtCore.Signal(object)  # noqa: N815
 
     def setMRMLScene(self, scene: Scene) -> None:  # noqa: N802
         none = getattr(self, "noneDisplay", "None")
@@ -35,6 +36,12 @@ class NodeComboBox(QtWidgets.QComboBox):
 
     def setCurrentNodeID(self, identity: str) -> None:  # noqa: N802
         self.setCurrentIndex(self._ids.index(identity) if identity in self._ids else 0)
+        node = SimpleNamespace(GetID=lambda: identity) if identity in self._ids[1:] else None
+        self.nodeActivated.emit(node)
+
+    def lose_node(self) -> None:
+        """What happens when the scene that holds the shown node is closed."""
+        self.setCurrentIndex(0)
 
     @property
     def currentNodeID(self) -> str:  # noqa: N802

@@ -64,7 +64,7 @@ def child_variables(widget: Any) -> Any:
 def connect(sender: Any, signature: str, receiver: Callable[..., Any]) -> None:
     """Connect a signal, named by its C++ signature, to a function that takes the signal's arguments."""
     meta = sender.metaObject()
-    index = meta.indexOfSignal(signature)
+    index = meta.indexOfSignal(signature.replace("vtkMRMLNode*", "PyObject"))
     assert index >= 0, f"{type(sender).__name__} has no signal {signature}"
     arguments = meta.method(index).parameterCount()
     # PySide6 hands over as many values as the function has parameters, hence one with exactly as many.
@@ -88,7 +88,7 @@ def _in_pythonqt_manner(kind: Any) -> None:
 
 
 class CollapsibleGroupBox(QtWidgets.QGroupBox):
-    """Hides what it holds while it is collapsed."""
+    """Hides what it holds while it is collapsed. Python knows the property only: CTK has no such slot."""
 
     contentsCollapsed = QtCore.Signal(bool)  # noqa: N815
 
@@ -104,9 +104,6 @@ class CollapsibleGroupBox(QtWidgets.QGroupBox):
         self._apply()
         self.contentsCollapsed.emit(collapsed)
 
-    def setCollapsed(self, collapsed: bool) -> None:  # noqa: N802
-        self._set(collapsed)
-
     def _apply(self) -> None:
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
@@ -121,7 +118,11 @@ class CollapsibleGroupBox(QtWidgets.QGroupBox):
 
 
 class CollapsibleButton(CollapsibleGroupBox):
-    """A section with a heading."""
+    """A section with a heading. As CTK's it never gets narrower than it would like to be, unless told."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
 
     def _get_text(self) -> str:
         return self.title

@@ -318,7 +318,8 @@ class _Adaptation:
         folder: Path,
     ) -> list[TrainingCase]:
         current = SourceModel(self._card(ground), network)
-        return reweighted_cases(current, ground, train, cases, settings, self.prediction, folder / "current")
+        quiet, scratch = _CancelOnly(self.progress), folder / "current"
+        return reweighted_cases(current, ground, train, cases, settings, self.prediction, scratch, quiet)
 
 
 class _CancelOnly(Progress):

@@ -137,8 +137,26 @@ class Grounds:
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
             return None if kept is None else from_json(Curves, kept, "curves")
+        try:
+            curves = self._fitted(train, self._device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or self._device.type == "cpu":
+                raise
+            curves = None
+        else:
+            write_json(file, to_json(curves))
+            return curves
+        release_memory(self._device)
+        self._progress.message(
+            f"{self._device} has too little memory to fit the intensity curves; the CPU does it.", "warning"
+        )
+        curves = self._fitted(train, torch.device("cpu"))
+        write_json(file, to_json(curves))
+        return curves
+
+    def _fitted(self, train: tuple[int, ...], device: torch.device) -> Curves | None:
         s = self._settings
-        curves = fit_curves(
+        return fit_curves(
             self.plain.source,
             [self.plain.cases[n] for n in train],
             len(self._target),
@@ -146,12 +164,10 @@ class Grounds:
             steps=s.curve_steps,
             batch_size=s.batch_size,
             seed=s.seed,
-            device=self._device,
+            device=device,
             mixed_precision=self._prediction.mixed_precision,
             progress=self._progress,
         )
-        write_json(file, to_json(curves))
-        return curves
 
     def _ground(self, train: tuple[int, ...], curves: Curves) -> Ground:
         source, card = self.plain.source, self.plain.source.card

@@ -34,12 +34,31 @@ def show_in_slices(
         background: The scan, or None for an empty view.
         heat: The map's volume node, or None for none.
         opacity: Of the map, 0..1.
+
+    A scan that was not in the views before is brought into their middle, as Slicer does with a volume
+    that it loads; otherwise they stay where the user looks.
     """
+    other = False
     for composite in nodes_of(scene, "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+        identity = background.GetID() if background is not None else None
+        other |= identity is not None and identity != composite.GetBackgroundVolumeID()
+        composite.SetBackgroundVolumeID(identity)
         composite.SetForegroundVolumeID(heat.GetID() if heat is not None else None)
         composite.SetLabelVolumeID(None)
         composite.SetForegroundOpacity(opacity)
+    if other:
+        fit_to(scene, background)
+
+
+def fit_to(scene: Node, volume: Node) -> None:
+    """Let a volume fill every slice view, which then shows its middle; nothing happens without an image."""
+    bounds = [0.0] * 6
+    if volume.GetImageData() is None:
+        return
+    volume.GetRASBounds(bounds)
+    low, high = np.array(bounds[0::2]) * [-1, -1, 1], np.array(bounds[1::2]) * [-1, -1, 1]  # LPS
+    zoom_to(scene, low, high, margin=1.0)
+    jump_to(scene, (low + high) / 2)
 
 
 def set_heat_opacity(scene: Node, opacity: float) -> None:

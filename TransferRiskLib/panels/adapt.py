@@ -12,13 +12,14 @@ from TransferRiskLib.panels.adapt_options import options
 from TransferRiskLib.panels.augmentation_options import changed
 from TransferRiskLib.panels.option_widgets import OptionWidget
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, quietly, say, write
+from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, say, write, write_path
 
 
 class AdaptPanel(Panel):
     """Settings and estimate before the start, curves while it runs, audit and model afterwards."""
 
     changes: ClassVar[frozenset[str]] = frozenset({"adapt", "cases", "models"})
+    tables = ("auditTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
@@ -43,8 +44,7 @@ class AdaptPanel(Panel):
         texts = [_preset_texts().get(preset, preset) for preset in adapting.presets]
         choose_from(ui.presetCombo, texts, position(adapting.presets, adapting.preset))
         write(ui.adaptedNameEdit, adapting.name)
-        with quietly(ui.outputFolderEdit):
-            ui.outputFolderEdit.setCurrentPath(str(adapting.output_folder))
+        write_path(ui.outputFolderEdit, str(adapting.output_folder))
         for option in self._options:
             option.show(adapting.settings)
         estimate = adapting.estimate()
@@ -61,14 +61,23 @@ class AdaptPanel(Panel):
         allow(ui.resumeButton, adapting.can_resume(), _("Go on where the last adaptation stopped."))
         tip = _("Time a few training steps with this model on this computer, for the estimate.")
         allow(ui.measureButton, adapting.can_measure(), tip)
-        nothing = (False, _("Nothing has been trained yet."))
-        tip = _("Loss and validation Dice as a chart; it grows while the training runs.")
-        allow(ui.curveButton, (True, "") if adapting.curves else nothing, tip)
+        self._allow_curve()
         saves = adapting.can_save_as()
         allow(ui.saveModelButton, saves, _("Copy the adapted model to another folder."))
         allow(ui.openModelButton, saves, _("Show the adapted model in the file manager."))
         tip = _("Choose the adapted model in section 1.")
         allow(ui.useModelButton, adapting.can_use_as_source(), tip)
+
+    def settle(self) -> None:
+        super().settle()
+        # The first points come while the training runs and nothing else changes.
+        if not self.ui.curveButton.enabled and self.session.adapting.curves:
+            self._allow_curve()
+
+    def _allow_curve(self) -> None:
+        nothing = (False, _("Nothing has been trained yet."))
+        tip = _("Loss and validation Dice as a chart; it grows while the training runs.")
+        allow(self.ui.curveButton, (True, "") if self.session.adapting.curves else nothing, tip)
 
     def _set_preset(self, index: int) -> None:
         self.attempt(lambda: self.session.adapting.set_preset(self.session.adapting.presets[index]))

@@ -91,6 +91,12 @@ class Application:
         if chart is not None and slicer.app.layoutManager() is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
 
+    def centre_in_3d(self) -> None:
+        """Have the 3-D views look at the middle of what they show."""
+        layouts = slicer.app.layoutManager()
+        for number in range(layouts.threeDViewCount if layouts is not None else 0):
+            layouts.threeDWidget(number).threeDView().resetFocalPoint()
+
     def show_histogram(self, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> None:
         """Show how many voxels of every class have which risk, as a chart.
 
@@ -120,7 +126,7 @@ class Application:
 
     def open_folder(self, folder: Path) -> None:
         """Show a folder in the computer's file manager."""
-        qt.QDesktopServices.openUrl(qt.QUrl("file:///" + folder.as_posix().lstrip("/"), qt.QUrl.TolerantMode))
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
     def copy_text(self, text: str) -> None:
         """Put a text on the clipboard."""

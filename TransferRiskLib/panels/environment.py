@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.application import Torch
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, quietly, say
+from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, say, write_path
 
 
 class EnvironmentPanel(Panel):
@@ -43,8 +43,7 @@ class EnvironmentPanel(Panel):
         choices = part.device_choices()
         texts = [_("automatic") if choice == "auto" else choice for choice in choices]
         choose_from(ui.deviceCombo, texts, position(choices, part.device))
-        with quietly(ui.interpreterEdit):
-            ui.interpreterEdit.setCurrentPath(part.interpreter)
+        write_path(ui.interpreterEdit, part.interpreter)
         say(ui.installPlanLabel, self._plan_text() if self._planned else "")
         # Another Python than Slicer's own is the user's: its plan is a command to copy.
         ui.goAheadButton.setVisible(self._planned and not part.own_python)

@@ -23,6 +23,7 @@ class JobLine(Panel):
         self._error = ""
         self._dismissed: Outcome | None = None
         self._dismissed_problem = ""
+        self._to_log = 0
         self.on_click("cancelJobButton", self.session.jobs.cancel)
         on(self.ui.dismissMessageButton, "clicked()", self._dismiss)
         on(self.ui.messageDetailsButton, "clicked()", self._show_details)
@@ -49,6 +50,12 @@ class JobLine(Panel):
         say(ui.messageLabel, text)
         ui.messageDetailsButton.setVisible(bool(shown and shown.details and not self._error))
 
+    def settle(self) -> None:
+        super().settle()
+        if self._to_log:  # not with the click: sections that were opened find their places by and by
+            self._to_log -= 1
+            self.ui.scrollArea.ensureWidgetVisible(self.ui.logGroup)  # of a text, Qt shows the caret only
+
     def allow(self) -> None:
         tip = _("An adaptation can be resumed later.")
         allow(self.ui.cancelJobButton, self.session.jobs.can_cancel(), tip)
@@ -62,10 +69,10 @@ class JobLine(Panel):
     def _show_details(self) -> None:
         outcome = self.session.jobs.outcome
         if outcome is not None:
-            self.ui.environmentSection.setCollapsed(False)
-            self.ui.logGroup.setCollapsed(False)
+            self.ui.environmentSection.collapsed = False
+            self.ui.logGroup.collapsed = False
             self.ui.logText.setPlainText(outcome.details)
-            self.ui.scrollArea.ensureWidgetVisible(self.ui.logText)
+            self._to_log = 3
 
 
 def _job_text(progress: JobProgress) -> str:

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.panels.augmentation_options import read
-from TransferRiskLib.panels.widgets import choose_from, on, position, quietly, write
+from TransferRiskLib.panels.widgets import choose_from, compact, on, position, quietly, write
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class OptionWidget:
     def _list(self) -> Any:
         widget = qt.QComboBox()
         widget.addItems(self._words)
+        compact(widget)
         on(widget, "activated(int)", lambda n: self._changed(self.option.field, self.option.choices[n]))
         return widget
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from TransferRiskLib.panels.widgets import on
+from TransferRiskLib.panels.widgets import fit, on
 
 if TYPE_CHECKING:
     from TransferRiskLib.panels.application import Application
@@ -39,6 +39,8 @@ class Panel:
     """
 
     changes: ClassVar[frozenset[str]] = frozenset()
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Names of its tables, which follow the window's width."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.ui = surroundings.ui
@@ -46,12 +48,18 @@ class Panel:
         self.application = surroundings.application
         self.attempt = surroundings.attempt
         self.stale = True
+        self._widths: dict[str, int] = {}
 
     def refresh(self) -> None:
         """Show the session's state."""
 
     def settle(self) -> None:
-        """Follow the window's size; called with every tick of its timer."""
+        """Fit the tables whose width has changed; called with every tick of the window's timer."""
+        for name in self.tables:
+            table = getattr(self.ui, name)
+            if table.viewport().width != self._widths.get(name):
+                self._widths[name] = table.viewport().width
+                fit(table)
 
     def allow(self) -> None:
         """Enable what can work now."""

@@ -14,6 +14,7 @@ class RiskMapPanel(Panel):
     """Compute maps, choose what is shown and how, read the table."""
 
     changes: ClassVar[frozenset[str]] = frozenset({"maps", "display"})
+    tables = ("riskTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
@@ -26,7 +27,7 @@ class RiskMapPanel(Panel):
         on(ui.mapKindCombo, "activated(int)", self._show_kind)
         on(ui.opacitySlider, "valueChanged(double)", lambda v: self.attempt(lambda: maps.set_opacity(v)))
         on(ui.thresholdRange, "valuesChanged(double,double)", self._set_threshold)
-        on(ui.renderingCheck, "clicked(bool)", lambda v: self.attempt(lambda: maps.set_rendering(v)))
+        on(ui.renderingCheck, "clicked(bool)", lambda v: self.attempt(lambda: self._set_rendering(v)))
         on(ui.riskTable, "cellClicked(int,int)", self._jump)
 
     def refresh(self) -> None:
@@ -89,6 +90,11 @@ class RiskMapPanel(Panel):
 
     def _set_threshold(self, low: float, high: float) -> None:
         self.attempt(lambda: self.session.maps.set_threshold(low, high))
+
+    def _set_rendering(self, shown: bool) -> None:
+        self.session.maps.set_rendering(shown)
+        if shown:
+            self.application.centre_in_3d()
 
     def _show_histogram(self) -> None:
         histogram = self.session.maps.histogram()

@@ -15,7 +15,6 @@ from TransferRiskLib.panels.widgets import (
     fill,
     on,
     position,
-    quietly,
 )
 from TransferRiskLib.session.state import ScanRow
 
@@ -24,6 +23,7 @@ class SegmentPanel(Panel):
     """The list of scans with a tick each, and what became of them."""
 
     changes: ClassVar[frozenset[str]] = frozenset({"segment", "cases", "models", "adapt"})
+    tables = ("scanTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
@@ -64,10 +64,8 @@ class SegmentPanel(Panel):
         choose_from(ui.segmentModelCombo, [first, *names], position(paths, part.options.model) + 1)
         texts = [(row.name, self._status(row)) for row in rows]
         selected = position(keys, self._key)
-        fill(ui.scanTable, (_("Scan"), _("Status")), texts, selected=selected, stretch=1)
-        with quietly(ui.scanTable):
-            for number, row in enumerate(rows):
-                ui.scanTable.item(number, 0).setCheckState(qt.Qt.Checked if row.chosen else qt.Qt.Unchecked)
+        ticks = [row.chosen for row in rows]
+        fill(ui.scanTable, (_("Scan"), _("Status")), texts, selected=selected, stretch=1, ticks=ticks)
         self._show_channels(next((row for row in rows if row.key == self._key), None))
         ui.uncertaintyCheck.setChecked(part.options.uncertainty)
         ui.probabilitiesCheck.setChecked(part.options.probabilities)

@@ -9,7 +9,7 @@ import ctk
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, facts, fill, on, position, quietly, say
+from TransferRiskLib.panels.widgets import allow, choose_from, facts, fill, on, position, say, write_path
 
 if TYPE_CHECKING:
     from TransferRiskLib.session.model_entries import ModelEntry
@@ -19,6 +19,7 @@ class SourceModelPanel(Panel):
     """The list of models, the chosen one's card at a glance, and the ranking on the user's cases."""
 
     changes: ClassVar[frozenset[str]] = frozenset({"models"})
+    tables = ("rankingTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
@@ -39,11 +40,10 @@ class SourceModelPanel(Panel):
         choose_from(self.ui.modelCombo, texts, position(paths, chosen.path) + 1 if chosen else 0)
         say(self.ui.modelProblemLabel, chosen.problem if chosen else "")
         say(self.ui.cardLabel, facts(models.card_summary()) if models.card else "")
-        with quietly(self.ui.modelFolderEdit):
-            self.ui.modelFolderEdit.setCurrentPath(models.folder)
+        write_path(self.ui.modelFolderEdit, models.folder)
         header, rows = models.ranking()
         ranked = position(models.ranked_paths(), chosen.path) if chosen else -1
-        fill(self.ui.rankingTable, header, rows, selected=ranked, stretch=0)
+        fill(self.ui.rankingTable, header, rows, selected=ranked)
 
     def allow(self) -> None:
         models = self.session.models

@@ -33,11 +33,11 @@ class TargetCasesPanel(Panel):
     """The table of cases; below it everything about the selected one."""
 
     changes: ClassVar[frozenset[str]] = frozenset({"cases", "models"})
+    tables = ("caseTable", "segmentLabelTable")
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
         self._key = ""
-        self._width = 0
         self._channel_form = ChannelForm(self.ui.caseChannelsPlace.layout(), self._set_channel)
         ui = self.ui
         self._segmentation = node_selector(SEGMENTATIONS, _("none"), self._set_segmentation)
@@ -74,12 +74,6 @@ class TargetCasesPanel(Panel):
         suggestions = self.session.cases.suggestions
         say(self.ui.suggestionLabel, suggestions[0].sentence if suggestions else "")
         self.ui.goToSuggestionButton.setVisible(bool(suggestions))
-
-    def settle(self) -> None:
-        # Sentences in the table wrap: with another width its rows have another height.
-        if self.ui.caseTable.width != self._width:
-            self._width = self.ui.caseTable.width
-            fit(self.ui.caseTable, len(self.session.cases.rows))
 
     def allow(self) -> None:
         cases, ui = self.session.cases, self.ui
@@ -128,7 +122,7 @@ class TargetCasesPanel(Panel):
             choose_from(combo, texts, position(choices, labels(row.key, segment)))
             on(combo, "activated(int)", self._label_setter(row.key, segment, choices))
             self.ui.segmentLabelTable.setCellWidget(number, 1, combo)
-        fit(self.ui.segmentLabelTable, len(segments))
+        fit(self.ui.segmentLabelTable)
 
     def _set_channel(self, channel: str, node: str | None) -> None:
         self.attempt(lambda: self.session.cases.set_channel(self._key, channel, node))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -13,6 +14,8 @@ import slicer
 Verdict = tuple[bool, str]
 SHOWN_ROWS = 8
 """A table grows with its rows up to this many, then it scrolls."""
+MOST_OF_WIDTH = 0.4
+"""Share of a table's width that one column gets at most."""
 
 
 def on(sender: Any, signal: str, receiver: Callable[..., object]) -> None:
@@ -50,11 +53,17 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def choose_from(combo: Any, texts: Sequence[str], current: int) -> None:
-    """Offer texts, with one of them (or none: -1) chosen."""
+    """Offer texts, with one of them (or none: -1) chosen. The same texts stay, and an open list with them."""
     with quietly(combo):
-        combo.clear()
-        combo.addItems(list(texts))
+        if [combo.itemText(number) for number in range(combo.count)] != list(texts):
+            combo.clear()
+            combo.addItems(list(texts))
         combo.setCurrentIndex(current)
+
+
+def compact(combo: Any) -> None:
+    """Have a closed list cut long texts: they must not make the window wider than Slicer's panel."""
+    combo.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
 
 
 def position(values: Sequence[Any], value: Any) -> int:
@@ -69,6 +78,14 @@ def write(edit: Any, text: str) -> None:
             edit.setText(text)
 
 
+def write_path(edit: Any, path: str) -> None:
+    """Put a path into a path's line, unless it stands there already but for its spelling: who is typing
+    "/data/" on the way to "/data/new" keeps the caret and the last slash."""
+    if not edit.currentPath or not path or Path(edit.currentPath) != Path(path):
+        with quietly(edit):
+            edit.setCurrentPath(path)
+
+
 def fill(
     table: Any,
     header: Sequence[str],
@@ -77,6 +94,7 @@ def fill(
     selected: int = -1,
     stretch: int | None = None,
     tips: Sequence[str] = (),
+    ticks: Sequence[bool] = (),
 ) -> None:
     """Fill a table that is only read; without rows it takes no room.
 
@@ -84,6 +102,7 @@ def fill(
         selected: Row to select.
         stretch: Column that takes the room that is left; the last one by default.
         tips: Tooltip of every row.
+        ticks: Whether the box in front of every row is ticked; no boxes by default.
     """
     with quietly(table):
         table.setColumnCount(len(header))
@@ -94,26 +113,45 @@ def fill(
                 item = qt.QTableWidgetItem(text)
                 if row < len(tips):
                     item.setToolTip(tips[row])
+                if column == 0 and row < len(ticks):
+                    item.setCheckState(qt.Qt.Checked if ticks[row] else qt.Qt.Unchecked)
                 table.setItem(row, column, item)
         for column in range(len(header)):
-            mode = qt.QHeaderView.Stretch if column == stretch else qt.QHeaderView.ResizeToContents
+            mode = qt.QHeaderView.Stretch if column == stretch else qt.QHeaderView.Interactive
             table.horizontalHeader().setSectionResizeMode(column, mode)
         table.horizontalHeader().setStretchLastSection(stretch is None)
         if selected >= 0:
             table.selectRow(selected)
         else:
             table.clearSelection()
-    fit(table, len(rows))
+    fit(table)
 
 
-def fit(table: Any, rows: int) -> None:
-    """Give a table the height of its rows, up to a limit that follows the font."""
+def fit(table: Any) -> None:
+    """Give a table the height of its header and its first rows, and of the bar that scrolls it sideways
+    where its columns need one. Rows of sentences that wrap are as high as the width wants them; no column
+    takes the room of the others for a long name."""
+    rows, header = table.rowCount, table.horizontalHeader()
+    most = int(MOST_OF_WIDTH * table.viewport().width)
+    stretches = header.stretchLastSection
+    header.setStretchLastSection(False)  # a width that is set would end the stretching for good
+    for column in range(table.columnCount):
+        if header.sectionResizeMode(column) != qt.QHeaderView.Stretch:
+            table.resizeColumnToContents(column)
+            table.setColumnWidth(column, min(table.columnWidth(column), most))
+    header.setStretchLastSection(stretches)
     table.resizeRowsToContents()
-    shown = sum(table.rowHeight(row) for row in range(min(rows, SHOWN_ROWS)))
-    # The header, a scroll bar and the frame, which follow the font as well.
-    line = qt.QFontMetrics(qt.QApplication.font(table)).height()
-    table.setFixedHeight(shown + 5 * line // 2)
-    table.setVisible(bool(rows))
+    height = _wanted_height(header) + 2 * table.frameWidth
+    height += sum(table.rowHeight(row) for row in range(min(rows, SHOWN_ROWS)))
+    if header.length() > table.viewport().width:
+        height += _wanted_height(table.horizontalScrollBar())
+    table.setFixedHeight(height)
+    table.setVisible(rows > 0)
+
+
+def _wanted_height(widget: Any) -> int:
+    # Asked by name: `sizeHint` is a property in PythonQt, and a method in other bindings.
+    return int(widget.property("sizeHint").height())
 
 
 def node_selector(classes: Sequence[str], none: str, changed: Callable[[str | None], None]) -> Any:
@@ -122,8 +160,8 @@ def node_selector(classes: Sequence[str], none: str, changed: Callable[[str | No
     Args:
         classes: MRML class names.
         none: What "no node" is called.
-        changed: Called with the node's ID, or None, when the user picks another. Not while the scene
-            loads or closes: nodes that vanish then are no choice of the user.
+        changed: Called with the node's ID, or None, when the user picks one. What a selector shows when
+            nodes vanish or a scene is opened is no choice of the user, so it is not passed on.
     """
     selector = slicer.qMRMLNodeComboBox()
     selector.nodeTypes = list(classes)
@@ -131,13 +169,10 @@ def node_selector(classes: Sequence[str], none: str, changed: Callable[[str | No
     selector.addEnabled = selector.removeEnabled = selector.renameEnabled = False
     selector.noneEnabled = True
     selector.noneDisplay = none
+    compact(selector)
     selector.setMRMLScene(slicer.mrmlScene)
 
-    def pass_on(identity: str) -> None:
-        if not slicer.mrmlScene.IsBatchProcessing():
-            changed(identity or None)
-
-    on(selector, "currentNodeIDChanged(QString)", pass_on)
+    on(selector, "nodeActivated(vtkMRMLNode*)", lambda node: changed(None if node is None else node.GetID()))
     return selector
 
 

@@ -72,6 +72,10 @@ class Session:
         self.problem = ""
         self._nodes_changed = False
         self._observers = self._observe()
+        # Slicer makes the window when the module is opened, perhaps long after a saved scene was.
+        node = find_parameter_node(scene)
+        if node is not None:
+            self._read(node)
 
     @property
     def state(self) -> SessionState:
@@ -107,7 +111,7 @@ class Session:
 
     def load_from(self, parameter_node: Node) -> None:
         """Take the state over from a `vtkMRMLScriptedModuleNode`. The session does this by itself when
-        a scene was opened. A running job is cancelled where the state is another one.
+        it begins and when a scene was opened. A running job is cancelled where the state is another one.
 
         Raises:
             SettingsError: it cannot be read; the state stays as it is.
@@ -152,9 +156,12 @@ class Session:
             self.save_to(node)
 
     def _on_end_import(self, *_: object) -> None:
+        self._read(self.parameter_node())
+
+    def _read(self, node: Node) -> None:
         self.problem = ""
         try:
-            self.load_from(self.parameter_node())
+            self.load_from(node)
         except SettingsError as error:
             self.problem = str(error)
             self._desk.tell("state")

@@ -167,7 +167,7 @@ class SourceModels:
             )
             for score in scores
         )
-        return (_("Model"), _("Normalised score (0 to 1)"), _("LEEP (nats)"), *labels), rows
+        return (_("Model"), _("Score (0 to 1)"), _("LEEP (nats)"), *labels), rows
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""
