@@ -17,6 +17,7 @@ from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.inference.intensities import through_curve
+from TransferRiskLib.inference.plans import is_out_of_memory, release_memory
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.intensity_curve import IntensityCurve
@@ -137,22 +138,22 @@ class Grounds:
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
             return None if kept is None else from_json(Curves, kept, "curves")
+        curves = self._fitted_somewhere(train)
+        write_json(file, to_json(curves))
+        return curves
+
+    def _fitted_somewhere(self, train: tuple[int, ...]) -> Curves | None:
         try:
-            curves = self._fitted(train, self._device)
+            return self._fitted(train, self._device)
         except RuntimeError as error:
-            if not is_out_of_memory(error) or self._device.type == "cpu":
+            if self._device.type == "cpu" or not is_out_of_memory(error):
                 raise
-            curves = None
-        else:
-            write_json(file, to_json(curves))
-            return curves
+        # only here is the error gone, and with it the frames that held the memory
         release_memory(self._device)
         self._progress.message(
             f"{self._device} has too little memory to fit the intensity curves; the CPU does it.", "warning"
         )
-        curves = self._fitted(train, torch.device("cpu"))
-        write_json(file, to_json(curves))
-        return curves
+        return self._fitted(train, torch.device("cpu"))
 
     def _fitted(self, train: tuple[int, ...], device: torch.device) -> Curves | None:
         s = self._settings
