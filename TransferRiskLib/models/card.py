@@ -21,11 +21,20 @@ class Normalisation:
             `none`.
         nonzero: Statistics over non-zero voxels only, and zero voxels stay zero (skull-stripped MRI).
         limits: Percentiles of `percentile`, intensities of `window`.
+        range: What `minmax`, `percentile` and `window` map to in place of 0..1. After a `zscore`, the
+            channel's smallest and largest value are mapped there, the zeros of `nonzero` included.
     """
 
     kind: Literal["zscore", "minmax", "percentile", "window", "none"] = "zscore"
     nonzero: bool = False
     limits: tuple[float, float] = (0.5, 99.5)
+    range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ModelError(f"The range {self.range} of the normalisation is not in ascending order.")
+        if self.range is not None and self.kind == "none":
+            raise ModelError("A normalisation of the kind 'none' has no range.", hint="Use minmax.")
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,17 @@ class ModelCard:
             innermost (whole tumour, tumour core, enhancing tumour).
         activation: `softmax` over the outputs, independent `sigmoid`s, or `nested` sigmoid regions.
         spacing: Voxel spacing the network expects along its axes, in mm; None keeps the scan's own.
-        orientation: Anatomical directions towards which the network's three spatial axes increase.
+        orientation: Anatomical directions towards which the network's three spatial axes increase; None
+            keeps the scan's own axes.
         normalisation: Intensity normalisation.
         patch_size: Sliding window, in voxels along the network's axes.
         divisible_by: Every spatial size given to the network is a multiple of this.
         architecture, description, licence, citation: For people.
         contrasts: What the training images looked like (T1, T2, FLAIR, CT, ...), a channel each.
         keep_largest: Labels of which a segmentation keeps only the largest component.
+        output_order: Where the network's outputs are in another order than the labels: the network's
+            output for each of them, such as (1, 0, 2) for a network that gives tumour core, whole
+            tumour, enhancing tumour. Empty for the same order.
 
     Raises:
         ModelError: a contradiction within the card.
@@ -58,7 +71,7 @@ class ModelCard:
     labels: LabelScheme
     activation: Literal["softmax", "sigmoid", "nested"] = "softmax"
     spacing: tuple[float, float, float] | None = None
-    orientation: str = "RAS"
+    orientation: str | None = "RAS"
     normalisation: Normalisation = field(default_factory=Normalisation)
     patch_size: tuple[int, int, int] = (96, 96, 96)
     divisible_by: int = 1
@@ -68,6 +81,7 @@ class ModelCard:
     citation: str = ""
     contrasts: tuple[str, ...] = ()
     keep_largest: tuple[str, ...] = ()
+    output_order: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) != len(self.channels):
@@ -81,6 +95,11 @@ class ModelCard:
         if any(size % self.divisible_by for size in self.patch_size):
             raise ModelError(
                 f"The patch size {self.patch_size} of {self.name!r} is not divisible by {self.divisible_by}."
+            )
+        if self.output_order and sorted(self.output_order) != list(range(self.outputs)):
+            raise ModelError(
+                f"The output order {list(self.output_order)} of {self.name!r} does not name each of the "
+                f"outputs 0 to {self.outputs - 1} once."
             )
         if self.activation == "sigmoid" and self.outputs > MAX_INDEPENDENT_REGIONS:
             raise ModelError(
