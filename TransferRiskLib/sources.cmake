@@ -105,8 +105,12 @@ set(MODULE_PYTHON_SCRIPTS
   models/averaging.py
   models/bundle_card.py
   models/bundle_configs.py
+  models/bundle_expressions.py
+  models/bundle_labels.py
+  models/bundle_macros.py
   models/bundle_text.py
   models/bundle_transforms.py
+  models/bundle_weights.py
   models/card.py
   models/card_files.py
   models/composite.py
@@ -114,7 +118,10 @@ set(MODULE_PYTHON_SCRIPTS
   models/heads.py
   models/intensity_curve.py
   models/networks.py
+  models/nnunet.py
   models/opening.py
+  models/outputs.py
+  models/packed.py
   models/saving.py
   models/source_model.py
   models/states.py

@@ -149,6 +149,7 @@ def test_presets_are_what_they_say_and_unknown_ones_are_refused():
         (("Left lung", "Right lung"), "RAS", ()),
         (("hippocampus_L",), "RAS", ()),
         (("ctx-rh-insula",), "RAS", ()),
+        (("hippocampus",), None, ()),  # of a scan's own axes none is known to be left to right
     ],
 )
 def test_left_and_right_are_mirrored_unless_labels_tell_them_apart(names, orientation, axes):

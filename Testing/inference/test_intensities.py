@@ -22,6 +22,12 @@ IMAGE = np.array([0.0, 2.0, 4.0, 6.0])
         (Normalisation("window", nonzero=True, limits=(-2.0, 6.0)), [0, 0.5, 0.75, 1]),
         (Normalisation("percentile", limits=(0.0, 50.0)), [0, 2 / 3, 1, 1]),
         (Normalisation("percentile", nonzero=True, limits=(0.0, 100.0)), [0, 0, 0.5, 1]),
+        (Normalisation("minmax", range=(-1.0, 2.0)), [-1, 0, 1, 2]),
+        (Normalisation("window", limits=(1.0, 5.0), range=(-1.0, 1.0)), [-1, -0.5, 0.5, 1]),
+        (Normalisation("percentile", limits=(0.0, 50.0), range=(0.0, 3.0)), [0, 2, 3, 3]),
+        (Normalisation("zscore", range=(-1.0, 1.0)), [-1, -1 / 3, 1 / 3, 1]),
+        # the z-score of 2, 4, 6 is -a, 0, a and the zero voxel stays 0, the middle of what is mapped to 0..1
+        (Normalisation("zscore", nonzero=True, range=(0.0, 1.0)), [0.5, 0, 0.5, 1]),
     ],
     ids=lambda value: f"{value.kind}-{value.nonzero}" if isinstance(value, Normalisation) else "",
 )
@@ -71,3 +77,10 @@ def test_the_image_itself_is_left_alone():
     image = IMAGE.astype(np.float32)
     normalise(image, Normalisation("zscore"))
     np.testing.assert_array_equal(image, IMAGE)
+
+
+def test_a_range_is_ascending_and_has_something_to_map():
+    with pytest.raises(ModelError, match="ascending"):
+        Normalisation("minmax", range=(1.0, 1.0))
+    with pytest.raises(ModelError, match="no range"):
+        Normalisation("none", range=(0.0, 1.0))

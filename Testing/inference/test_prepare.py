@@ -22,6 +22,14 @@ def test_axes_run_to_the_right_the_front_and_the_top():
     assert (prepared.name, prepared.group) == ("case-1", "subject-1")
 
 
+def test_a_card_without_orientation_keeps_the_scans_own_axes():
+    image = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    prepared = prepare(a_card(orientation=None), a_case(image, a_grid((4, 3, 2))))
+    np.testing.assert_array_equal(prepared.image[0].numpy(), image.transpose(2, 1, 0))
+    halved = prepare(a_card(orientation=None, spacing=(1.0, 1.0, 0.5)), a_case(image, a_grid((4, 3, 2))))
+    assert halved.image.shape == (1, 4, 3, 4)
+
+
 def test_each_channel_is_normalised_by_itself():
     rng = np.random.default_rng(0)
     images = np.stack([rng.normal(5, 2, (4, 5, 6)), rng.normal(-300, 40, (4, 5, 6))])

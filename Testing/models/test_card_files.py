@@ -87,23 +87,17 @@ def test_the_metadata_of_a_monai_export_makes_a_card(tmp_path):
     assert derived.normalisation.kind == "minmax"
 
 
-def test_a_packed_bundle_is_recognised(tmp_path):
-    write_zoo_bundle(tmp_path / "in" / "toy")
-    shutil.make_archive(str(tmp_path / "toy"), "zip", tmp_path / "in")
-    with pytest.raises(ModelError, match="packed bundle") as caught:
-        read_card(tmp_path / "toy.zip")
-    assert "Unpack" in caught.value.hint
-
-
 def test_a_folder_lists_its_models_and_what_is_wrong_with_them(tmp_path):
     write_zoo_bundle(tmp_path / "b_zoo")
     script(tmp_path / "a_script.ts", transferrisk_card__json=json.dumps(card_to_json(card(name="scripted"))))
     (tmp_path / "c_broken.ts").write_bytes(b"nothing")
+    shutil.make_archive(str(tmp_path / "d_packed"), "zip", tmp_path, "b_zoo")
+    shutil.make_archive(str(tmp_path / "e_images"), "zip", tmp_path / "b_zoo" / "models")
     (tmp_path / "notes.txt").write_text("no model")
     (tmp_path / "images").mkdir()
     listed = list_models(tmp_path)
-    assert [path.name for path, _ in listed] == ["a_script.ts", "b_zoo", "c_broken.ts"]
-    assert [getattr(found, "name", None) for _, found in listed] == ["scripted", "b_zoo", None]
+    assert [path.name for path, _ in listed] == ["a_script.ts", "b_zoo", "c_broken.ts", "d_packed.zip"]
+    assert [getattr(found, "name", None) for _, found in listed] == ["scripted", "b_zoo", None, "b_zoo"]
     assert isinstance(listed[2][1], ModelError)
     assert list_models(tmp_path / "absent") == []
 
@@ -121,3 +115,15 @@ def test_cards_are_read_without_importing_torch(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['toy', 'toy']"
+
+
+@pytest.mark.parametrize("chosen", ["", "fold_0", "fold_0/checkpoint_final.pth", ".."])
+def test_a_trained_nnunet_is_recognised_and_its_way_named(tmp_path, chosen):
+    trained = tmp_path / "Dataset007_Toy" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    (trained / "fold_0").mkdir(parents=True)
+    (trained / "plans.json").write_text("{}")
+    (trained / "dataset.json").write_text("{}")
+    (trained / "fold_0" / "checkpoint_final.pth").write_bytes(b"weights")
+    with pytest.raises(ModelError, match="nnU-Net") as caught:
+        read_card(trained / chosen)
+    assert "TorchScript" in caught.value.hint and "Docs/models.md" in caught.value.hint

@@ -17,7 +17,7 @@ from model_fakes import (
     zoo_metadata,
 )
 
-from TransferRiskLib.errors import ModelError
+from TransferRiskLib.errors import ModelError, UntrustedModelError
 from TransferRiskLib.models.card_files import EXTRA_FILE, card_to_json
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel, probe_shape
@@ -213,3 +213,63 @@ def test_a_batch_with_other_channels_is_refused():
 )  # fmt: skip
 def test_the_probe_is_small_and_allowed_by_the_card(patch, step, expected):
     assert probe_shape(card(patch_size=patch, divisible_by=step)) == expected
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "net.", "model.network."])
+def test_a_prefix_that_all_weights_share_is_taken_off(tmp_path, prefix):
+    state = {prefix + name: value for name, value in network(unet()).state_dict().items()}
+    model = open_model(write_zoo_bundle(tmp_path / "toy", weights={"model": {"state_dict": state}}))
+    assert torch.equal(model.network(image()), network(unet())(image()))
+
+
+@pytest.mark.parametrize(
+    "path", ["$@bundle_root + '/models/tuned.pt'", "./models/tuned.pt", "$@ckpt_dir + '/' + @name"]
+)
+def test_weights_of_another_name_are_those_that_the_configuration_loads(tmp_path, path):
+    config = zoo_inference(unet(), [{"_target_": "ScaleIntensityd"}], SOFTMAX)
+    config |= {"bundle_root": "/workspace", "ckpt_dir": "$@bundle_root + '/models'", "name": "tuned.pt"}
+    config["handlers"] = [
+        {"_target_": "CheckpointLoader", "load_path": path, "load_dict": {"model": "@network"}}
+    ]
+    folder = write_zoo_bundle(
+        tmp_path / "toy", inference=config, weights=network(unet(), seed=1).state_dict()
+    )
+    torch.save(network(unet()).state_dict(), folder / "models" / "tuned.pt")
+    model = open_model(folder)
+    assert torch.equal(model.network(image()), network(unet())(image()))
+    assert model.digest == hashlib.sha256((folder / "models" / "tuned.pt").read_bytes()).hexdigest()
+    assert open_model(folder / "models" / "tuned.pt").card.name == "toy"
+
+
+def test_the_only_weights_file_is_taken_and_of_several_none(tmp_path):
+    folder = write_zoo_bundle(tmp_path / "toy")
+    (folder / "models" / "model.pt").rename(folder / "models" / "fold0.pth")
+    assert open_model(folder).card.name == "toy"
+    torch.save({}, folder / "models" / "fold1.pth")
+    with pytest.raises(ModelError, match=r"several files of weights \(fold0.pth, fold1.pth\)"):
+        open_model(folder)
+
+
+@torch.no_grad()
+def test_a_bundle_with_a_network_of_its_own_opens_by_its_torchscript(tmp_path):
+    folder = write_zoo_bundle(tmp_path / "toy", unet(_target_="scripts.networks.Mine"))
+    with pytest.raises(UntrustedModelError, match=r"'scripts.networks.Mine' is code that comes") as caught:
+        open_model(folder)
+    assert "ckpt_export" in caught.value.hint
+    save_script(folder / "models" / "model.ts", network(unet()))
+    model = open_model(folder)
+    assert model.config is None
+    torch.testing.assert_close(model.network(image()), network(unet())(image()))
+
+
+def test_a_network_for_2d_images_is_named_as_one(tmp_path):
+    with pytest.raises(ModelError, match="takes 2-D images"):
+        open_model(write_zoo_bundle(tmp_path / "toy", unet(spatial_dims=2)))
+
+
+def test_definitions_behind_macros_and_idioms_are_resolved(tmp_path):
+    config = zoo_inference("%parts#net", [{"_target_": "ScaleIntensityd"}], SOFTMAX)
+    config["labels"] = {"background": 0, "anterior": 1, "posterior": 2}
+    config["parts"] = {"net": unet(out_channels="$len(@labels)", in_channels="@##inputs"), "inputs": 1}
+    model = open_model(write_zoo_bundle(tmp_path / "toy", inference=config))
+    assert model.config == unet()

@@ -8,6 +8,8 @@ from model_fakes import card, image, network, unet
 
 from TransferRiskLib.errors import ModelError, StorageError
 from TransferRiskLib.models import saving
+from TransferRiskLib.models.bundle_card import derive_card
+from TransferRiskLib.models.bundle_text import inference_config, metadata
 from TransferRiskLib.models.card import Normalisation
 from TransferRiskLib.models.card_files import card_to_json, read_card
 from TransferRiskLib.models.composite import EepAveraged, StackedHead
@@ -208,3 +210,20 @@ def test_a_network_without_any_export_says_so(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="without a definition"):
         save_bundle(tmp_path / "other", card(), network(unet()), None)
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+@pytest.mark.parametrize(
+    "normalisation",
+    [
+        Normalisation("zscore", nonzero=True, range=(-1.0, 1.0)),
+        Normalisation("minmax", range=(-1.0, 1.0)),
+        Normalisation("window", limits=(-5.0, 5.0), range=(0.0, 2.0)),
+        Normalisation("percentile", limits=(1.0, 99.0)),
+    ],
+    ids=lambda value: value.kind,
+)
+@pytest.mark.parametrize("orientation", ["LPS", None])
+def test_the_workflow_says_what_the_card_says(normalisation, orientation):
+    given = card(normalisation=normalisation, orientation=orientation)
+    derived = derive_card(metadata(given), inference_config(given, unet()), name="toy")
+    assert (derived.normalisation, derived.orientation) == (normalisation, orientation)

@@ -71,17 +71,20 @@ class Augmentation:
         )
 
 
-def mirrored_axes(settings: AugmentationSettings, orientation: str, target: LabelScheme) -> tuple[int, ...]:
+def mirrored_axes(
+    settings: AugmentationSettings, orientation: str | None, target: LabelScheme
+) -> tuple[int, ...]:
     """The network axes to mirror: as set, or left and right unless the target's labels tell them apart.
 
     Args:
         settings: Whose `mirror_axes` may be None.
-        orientation: Three letters of L/R, A/P, I/S: where the network's axes point to.
+        orientation: Three letters of L/R, A/P, I/S: where the network's axes point to. None, each scan's
+            own axes: which of them is left to right differs, so none is mirrored unless set.
         target: The labels to segment.
     """
     if settings.mirror_axes is not None:
         return settings.mirror_axes
-    sideways = tuple(axis for axis, letter in enumerate(orientation) if letter in "LR")
+    sideways = tuple(axis for axis, letter in enumerate(orientation or "") if letter in "LR")
     return () if target.lateralised else sideways
 
 

@@ -18,7 +18,7 @@ from TransferRiskLib.adaptation.sampling import Batch, PatchSampler, TrainingCas
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.models.intensity_curve import IntensityCurve
 from TransferRiskLib.models.networks import copy_network
-from TransferRiskLib.models.source_model import SourceModel, single_output
+from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.models.states import to_states
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.transfer.balanced import balanced_score
@@ -131,7 +131,7 @@ class CurvedInput(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """The network's outputs."""
         channels = [self._through(image[:, c], self.x[c], self.y[c]) for c in range(image.shape[1])]
-        return single_output(self.network(torch.stack(channels, 1)))
+        return self.network(torch.stack(channels, 1))
 
     def curves(self) -> tuple[IntensityCurve, ...]:
         """The curves as they are now."""
@@ -154,25 +154,26 @@ class _Fit:
     ) -> None:
         keep_zero = source.card.normalisation.nonzero
         self.curved = CurvedInput(copy_network(source.network), points, keep_zero).to(device)
-        self.activation, self.targets = source.card.activation, targets
+        self.model = SourceModel(source.card, self.curved)
+        self.targets = targets
         self.device = device
         self.half = mixed_precision and device.type == "cuda"
 
     def scored(self, batch: Batch) -> Tensor:
         """The balanced score of a batch, with gradients."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            outputs = self.curved(batch.image)
-        return balanced_score(to_states(outputs, self.activation), batch.labels, self.targets)
+        return balanced_score(self._states(batch), batch.labels, self.targets)
 
     @torch.no_grad()
     def score(self, batches: Sequence[Batch]) -> float:
         """The balanced score of all batches together."""
-        states = []
-        for batch in batches:
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-                states.append(to_states(self.curved(batch.image), self.activation))
+        states = torch.cat([self._states(batch) for batch in batches])
         labels = torch.cat([batch.labels for batch in batches])
-        return float(balanced_score(torch.cat(states), labels, self.targets))
+        return float(balanced_score(states, labels, self.targets))
+
+    def _states(self, batch: Batch) -> Tensor:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            outputs = self.model.logits(batch.image)
+        return to_states(outputs, self.model.card.activation)
 
     def choose_shapes(self, batches: Sequence[Batch], progress: Progress) -> float:
         """Give every channel in turn the shape with the best score; the score that this comes to."""

@@ -24,6 +24,7 @@ def adapted_card(card: ModelCard, target: LabelScheme, name: str = "") -> ModelC
         activation="softmax",
         description=f"{card.name}, adapted to {', '.join(target.names[1:])} by transfer risk.",
         keep_largest=(),
+        output_order=(),
     )
 
 

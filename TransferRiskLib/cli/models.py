@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from TransferRiskLib.models.bundle_text import normalisation_text
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import read_card
 
@@ -16,7 +17,7 @@ EXAMPLES = """examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `models show`."""
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a MONAI bundle (folder) or a TorchScript file"
+        "model", type=Path, metavar="MODEL", help="a MONAI bundle (folder or ZIP) or a TorchScript file"
     )
     parser.add_argument("--check", action="store_true", help="also load the weights and see whether they fit")
 
@@ -37,7 +38,7 @@ def show_card(model: Path, check: bool) -> ModelCard:
 
 def card_lines(card: ModelCard) -> list[str]:
     """Lines for people about a card."""
-    normalisation = card.normalisation.kind + (", non-zero voxels" if card.normalisation.nonzero else "")
+    normalisation = normalisation_text(card)
     spacing = " x ".join(f"{size:g}" for size in card.spacing) + " mm" if card.spacing else "as scanned"
     facts = {
         "name": card.name,
@@ -46,7 +47,7 @@ def card_lines(card: ModelCard) -> list[str]:
         "labels": ", ".join(card.labels.names),
         "activation": card.activation,
         "spacing": spacing,
-        "orientation": card.orientation,
+        "orientation": card.orientation or "as scanned",
         "normalisation": normalisation,
         "patch": " x ".join(map(str, card.patch_size)),
         "architecture": card.architecture,

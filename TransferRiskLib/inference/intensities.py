@@ -18,7 +18,9 @@ def normalise(image: np.ndarray, how: Normalisation, *, case: str = "", channel:
     - `window`: the two intensities `how.limits` become 0 and 1, values beyond are clipped.
     - `none`: unchanged.
 
-    With `how.nonzero`, the statistics are those of the non-zero voxels, and zero voxels stay zero.
+    With `how.nonzero`, the statistics are those of the non-zero voxels, and zero voxels stay zero. With
+    `how.range`, the 0 and 1 above are its two ends instead; a z-score is followed by a linear map of the
+    channel's smallest and largest value, zeros included, to them.
 
     Args:
         image: Any shape; finite numbers.
@@ -48,8 +50,16 @@ def normalise(image: np.ndarray, how: Normalisation, *, case: str = "", channel:
     result /= scale
     if how.kind in ("percentile", "window"):
         np.clip(result, 0.0, 1.0, out=result)
+    if how.range is not None and how.kind != "zscore":
+        result *= how.range[1] - how.range[0]
+        result += how.range[0]
     if mask is not None:
         result[~mask] = 0.0
+    if how.range is not None and how.kind == "zscore":
+        smallest, largest = float(result.min()), float(result.max())
+        result -= smallest
+        result *= (how.range[1] - how.range[0]) / (largest - smallest)
+        result += how.range[0]
     return result.astype(np.float32, copy=False)
 
 

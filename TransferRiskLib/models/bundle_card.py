@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import LabelError, ModelError
 from TransferRiskLib.models.bundle_configs import network_definition, resolve
-from TransferRiskLib.models.bundle_transforms import (
-    CARD_HINT,
-    is_true,
-    read_preprocessing,
-    transforms_of,
-)
+from TransferRiskLib.models.bundle_labels import channel_names, kept_components, lacking, read_labels
+from TransferRiskLib.models.bundle_transforms import CARD_HINT, read_preprocessing, refuse_own_code
 from TransferRiskLib.models.card import ModelCard
 
-_BACKGROUNDS = {"background", "bg", "back ground", "everything else", "other", "none", "unlabeled"}
 DEFAULT_PATCH = 96
 NOT_SAID = ("n/a", "Not stated")
 """What stands in metadata.json where MONAI wants a text and there is none to give."""
+_NO_NAMES = {"image", "images", "img", "input", "inputs", "volume"}
+_NO_MODALITIES = {"", "none", "unknown", "other"}
 
 
 def derive_card(
@@ -40,21 +36,24 @@ def derive_card(
     """
     formats = metadata.get("network_data_format")
     if not isinstance(formats, Mapping):
-        raise _lacking("metadata.json has no 'network_data_format'", file)
+        raise lacking("metadata.json has no 'network_data_format'", file)
     image = _first(formats.get("inputs"), "image")
     prediction = _first(formats.get("outputs"), "pred")
     if image is None or prediction is None:
-        raise _lacking("metadata.json describes no image input or no output", file)
-    channels = _channel_names(image, "inputs", file)
-    outputs = _channel_names(prediction, "outputs", file)
-    activation = _activation(config, outputs, file)
-    preprocessing = read_preprocessing(config, len(channels), file)
+        raise lacking("metadata.json describes no image input or no output", file)
+    refuse_own_code(config, file)
+    named = channel_names(image, "inputs", file)
+    outputs = channel_names(prediction, "outputs", file)
+    preprocessing = read_preprocessing(config, len(named), file)
     definition = resolve(network_definition(config), config)
-    labels = _labels(outputs, activation, file)
     divisor = size_divisor(definition, image.get("spatial_shape"))
-    modality = _text(image.get("modality"))
+    modality = _text(image.get("modality")).strip()
+    modality = "" if modality.casefold() in _NO_MODALITIES else modality
+    # "image" says nothing about a scan, "CT" does
+    channels = (modality,) if modality and len(named) == 1 and named[0].casefold() in _NO_NAMES else named
     several = len(channels) > 1
     try:
+        labels, activation, order = read_labels(outputs, config, file)
         return ModelCard(
             name=name,
             channels=channels,
@@ -70,7 +69,8 @@ def derive_card(
             licence=_text(metadata.get("license") or metadata.get("copyright")),
             citation=_text((metadata.get("references") or [""])[0]),
             contrasts=channels if several else ((modality,) if modality else ()),
-            keep_largest=_keep_largest(config, labels, activation),
+            keep_largest=kept_components(config, labels, activation, order, file),
+            output_order=order,
         )
     except (ModelError, LabelError) as error:
         raise ModelError(error.message, file=file, hint=error.hint or CARD_HINT) from error
@@ -102,10 +102,16 @@ def _architecture_divisor(definition: Mapping[str, Any]) -> int | None:
         axes = [tuple(s) if isinstance(s, (list, tuple)) else (s,) * 3 for s in strides]
         if all(isinstance(step, int) for axis in axes for step in axis):
             return math.lcm(*(math.prod(axis[n] for axis in axes) for n in range(len(axes[0]))))
-    down = definition.get("blocks_down", (1, 2, 2, 4))
-    if name == "SegResNet" and isinstance(down, (list, tuple)):
-        return 2 ** (len(down) - 1)
-    return {"SwinUNETR": 32, "UNETR": 16, "BasicUNet": 16, "BasicUNetPlusPlus": 16, "VNet": 16}.get(name)
+    if name.startswith("SegResNet"):
+        down = definition.get("blocks_down", (1, 2, 2, 2, 4) if "DS" in name else (1, 2, 2, 4))
+        return 2 ** (len(down) - 1) if isinstance(down, (list, tuple)) else None
+    size = definition.get("img_size")
+    if name == "UNETR" and isinstance(
+        size, (int, list, tuple)
+    ):  # its position embedding is for this size alone
+        return math.lcm(*size) if isinstance(size, (list, tuple)) else size
+    sizes = {"SwinUNETR": 32, "BasicUNet": 16, "BasicUNetPlusPlus": 16, "VNet": 16, "DiNTS": 16}
+    return sizes.get(name)
 
 
 def _architecture(definition: Any) -> str:
@@ -118,62 +124,6 @@ def _first(group: Any, usual: str) -> Mapping[str, Any] | None:
         return None
     found = group.get(usual, next(iter(group.values())))
     return found if isinstance(found, Mapping) else None
-
-
-def _channel_names(entry: Mapping[str, Any], side: str, file: Path | None) -> tuple[str, ...]:
-    given = entry.get("channel_def")
-    count = entry.get("num_channels")
-    if isinstance(given, (list, tuple)):
-        given = {str(number): name for number, name in enumerate(given)}
-    if not isinstance(given, Mapping) or not given:
-        raise _lacking(f"metadata.json does not name the channels of the {side} ('channel_def')", file)
-    names = [given.get(str(number)) for number in range(len(given))]
-    if any(not isinstance(name, str) or not name.strip() for name in names):
-        raise _lacking(f"'channel_def' of the {side} does not name the channels 0 to {len(given) - 1}", file)
-    if isinstance(count, int) and count != len(names):
-        raise _lacking(f"metadata.json says {count} channels for the {side} and names {len(names)}", file)
-    return tuple(str(name).strip() for name in names)
-
-
-def _activation(
-    config: Mapping[str, Any], outputs: tuple[str, ...], file: Path | None
-) -> Literal["softmax", "sigmoid"]:
-    for transform in transforms_of(config, "postprocessing"):
-        kind = str(transform.get("_target_", "")).rpartition(".")[2]
-        if kind in ("Activationsd", "ActivationsD", "ActivationsDict", "Activations"):
-            if is_true(transform.get("softmax")):
-                return "softmax"
-            if is_true(transform.get("sigmoid")):
-                return "sigmoid"
-        if kind in ("AsDiscreted", "AsDiscreteD", "AsDiscreteDict", "AsDiscrete"):
-            if is_true(transform.get("argmax")):
-                return "softmax"
-            if transform.get("threshold") is not None:
-                return "sigmoid"
-    if len(outputs) > 1 and outputs[0].casefold() in _BACKGROUNDS:
-        return "softmax"  # an output of its own for the background only makes sense among exclusive ones
-    raise _lacking("the bundle does not say whether its outputs go through a softmax or sigmoids", file)
-
-
-def _labels(outputs: tuple[str, ...], activation: str, file: Path | None) -> LabelScheme:
-    if activation == "sigmoid":
-        return LabelScheme.of(*outputs)
-    if outputs[0].casefold() not in _BACKGROUNDS:
-        raise _lacking(f"output 0 is {outputs[0]!r}, and which output is the background is not said", file)
-    return LabelScheme.of(*outputs[1:])
-
-
-def _keep_largest(config: Mapping[str, Any], labels: LabelScheme, activation: str) -> tuple[str, ...]:
-    for transform in transforms_of(config, "postprocessing"):
-        name = str(transform.get("_target_", "")).rpartition(".")[2]
-        if activation == "softmax" and name.startswith("KeepLargestConnectedComponent"):
-            applied = transform.get("applied_labels")
-            chosen = [applied] if isinstance(applied, int) else applied
-            if chosen is None:
-                return labels.names[1:]
-            if isinstance(chosen, list) and all(isinstance(n, int) and 0 < n < len(labels) for n in chosen):
-                return tuple(labels.names[n] for n in chosen)
-    return ()
 
 
 def _patch(config: Mapping[str, Any], spatial_shape: Any, divisor: int) -> tuple[int, int, int]:
@@ -194,7 +144,3 @@ def _patch(config: Mapping[str, Any], spatial_shape: Any, divisor: int) -> tuple
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) and value not in NOT_SAID else ""
-
-
-def _lacking(what: str, file: Path | None) -> ModelError:
-    return ModelError(f"There is no card for this model, and {what}.", file=file, hint=CARD_HINT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping
@@ -10,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.errors import ModelError, UntrustedModelError
+from TransferRiskLib.models.bundle_expressions import Unresolved, read_expression
+from TransferRiskLib.models.bundle_macros import expand_macros
 
 CONFIG_NAMES = ("inference", "infer", "train", "evaluate")
+TORCHSCRIPT_HINT = (
+    "On a computer where you trust the bundle, export it with MONAI, in the bundle's folder: python -m "
+    "monai.bundle ckpt_export --net_id network_def --filepath models/model.ts --ckpt_file models/model.pt "
+    "--meta_file configs/metadata.json --config_file configs/inference.json. A bundle with a models/model.ts "
+    "opens without its code."
+)
+_OWN = ("monai.networks.nets.", "TransferRiskLib.models.composite.")
 SUFFIXES = (".json", ".yaml", ".yml")
-_REFERENCE = re.compile(r"^\$?@(\w+(?:(?:#|::)\w+)*)$")
+_REFERENCE = re.compile(r"^\$?\s*@(\w+(?:(?:#|::)\w+)*)$")
 _MAX_DEPTH = 64
-
-
-class Unresolved:
-    """Stands for a value that only running an expression would give."""
-
-    def __init__(self, expression: str) -> None:
-        self.expression = expression
-
-    def __repr__(self) -> str:
-        return self.expression
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -61,16 +59,28 @@ def read_bundle_config(folder: Path) -> tuple[dict[str, Any], Path | None]:
     Returns:
         The configuration and its file; an empty one and None when the bundle has none.
     """
-    found: list[tuple[dict[str, Any], Path]] = []
+    first: tuple[dict[str, Any], Path] | None = None
     for name in CONFIG_NAMES:
         for suffix in SUFFIXES:
             path = folder / "configs" / (name + suffix)
             if path.is_file():
-                found.append((read_config_file(path), path))
-    for config, path in found:
-        if network_definition(config) is not None:
-            return config, path
-    return found[0] if found else ({}, None)
+                config = without_macros(read_config_file(path), folder, path)
+                if network_definition(config) is not None:
+                    return config, path
+                first = first or (config, path)
+    return first or ({}, None)
+
+
+def without_macros(config: dict[str, Any], folder: Path | None, file: Path) -> dict[str, Any]:
+    """A configuration with its macros replaced; `folder` is the bundle's, `file` names it in errors.
+
+    Raises:
+        ModelError: as `expand_macros`, and for another file that cannot be read.
+    """
+    try:
+        return expand_macros(config, folder, read_config_file)
+    except ModelError as error:
+        raise type(error)(error.message, file=error.file or file, hint=error.hint) from error
 
 
 def network_definition(config: Mapping[str, Any]) -> Any:
@@ -85,8 +95,8 @@ def network_definition(config: Mapping[str, Any]) -> Any:
 def resolve(value: Any, config: Mapping[str, Any], depth: int = 0) -> Any:
     """`value` with its `@references` replaced by what they point to.
 
-    A `$` expression becomes its value when it is a plain literal (`"$[1, 2]"`) or a bare reference
-    (`"$@channels"`), and an `Unresolved` otherwise.
+    A `$` expression becomes its value where it is no more than data (`read_expression`), and an
+    `Unresolved` otherwise.
 
     Args:
         value: Any part of the configuration.
@@ -105,15 +115,9 @@ def resolve(value: Any, config: Mapping[str, Any], depth: int = 0) -> Any:
         return value
     reference = _REFERENCE.match(value.strip())
     if reference:
-        target: Any = config
-        for part in re.split("#|::", reference.group(1)):
-            target = _child(target, part)
-        return target if isinstance(target, Unresolved) else resolve(target, config, depth + 1)
+        return _referred(reference.group(1), config, depth)
     if value.startswith("$"):
-        try:
-            return ast.literal_eval(value[1:].strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return Unresolved(value)
+        return read_expression(value[1:].strip(), lambda name: _known(_referred(name, config, depth)))
     return Unresolved(value)
 
 
@@ -121,20 +125,36 @@ def resolved_network(config: Mapping[str, Any], file: Path | None = None) -> dic
     """The network definition with every reference resolved, or None when there is none.
 
     Raises:
-        UntrustedModelError: a part of it could only be had by running an expression of the file.
+        UntrustedModelError: it is code of the bundle's own, or a part of it could only be had by running an
+            expression.
+        ModelError: it is no definition, or one of a network for 2-D images.
     """
     definition = resolve(network_definition(config), config)
     if definition is None:
         return None
+    target = definition.get("_target_") if isinstance(definition, dict) else None
+    if isinstance(target, str) and not target.startswith(_OWN) and "." in target:
+        raise UntrustedModelError(
+            f"The network {target!r} is code that comes with the bundle; such code is never run.",
+            file=file,
+            hint=TORCHSCRIPT_HINT,
+        )
     for place, value in leaves(definition, "network_def"):
         if isinstance(value, Unresolved):
             raise UntrustedModelError(
                 f"{place} is the expression {value.expression!r}, which would have to be run.",
                 file=file,
-                hint="Expressions of a model file are never run: write the value itself in its place.",
+                hint="Expressions of a model file are never run: write the value itself in its place. Or: "
+                + TORCHSCRIPT_HINT,
             )
     if not isinstance(definition, dict):
         raise ModelError("network_def is not a network definition.", file=file)
+    if definition.get("spatial_dims") in (1, 2):
+        raise ModelError(
+            f"The network takes {definition['spatial_dims']}-D images.",
+            file=file,
+            hint="Only networks that segment 3-D images can be used.",
+        )
     return definition
 
 
@@ -147,6 +167,18 @@ def leaves(value: Any, place: str = "") -> list[tuple[str, Any]]:
     else:
         return [(place, value)]
     return [leaf for name, item in pairs for leaf in leaves(item, name)]
+
+
+def _referred(name: str, config: Mapping[str, Any], depth: int) -> Any:
+    target: Any = config
+    for part in re.split("#|::", name):
+        target = _child(target, part)
+    return target if isinstance(target, Unresolved) else resolve(target, config, depth + 1)
+
+
+def _known(value: Any) -> Any:
+    """The value, or an `Unresolved` when any part of it is one."""
+    return next((item for _, item in leaves(value) if isinstance(item, Unresolved)), value)
 
 
 def _child(parent: Any, name: str) -> Any:

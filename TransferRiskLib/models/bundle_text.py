@@ -118,6 +118,7 @@ def inference_config(card: ModelCard, config: Mapping[str, Any] | None) -> dict[
 def model_readme(card: ModelCard, described: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The model card for people, in Markdown."""
     spacing = "the scan's own" if card.spacing is None else " x ".join(f"{s:g}" for s in card.spacing) + " mm"
+    axes = "as the scan has them" if card.orientation is None else f"towards {', '.join(card.orientation)}"
     cases = facts.get("cases")
     trained_on = f"{len(cases)} labelled cases" if isinstance(cases, (list, tuple, dict)) else cases
     script = facts.get("torchscript", {})
@@ -132,8 +133,8 @@ def model_readme(card: ModelCard, described: Mapping[str, Any], facts: Mapping[s
         "## Input",
         f"- Channels, in this order: {', '.join(card.channels)}",
         *([f"- Contrasts of the training images: {', '.join(card.contrasts)}"] if card.contrasts else []),
-        f"- Spacing: {spacing}; axes towards {', '.join(card.orientation)}",
-        f"- Intensities: {_normalisation_text(card)}",
+        f"- Spacing: {spacing}; axes {axes}",
+        f"- Intensities: {normalisation_text(card)}",
         f"- Patch: {' x '.join(map(str, card.patch_size))} voxels; sizes in multiples of {card.divisible_by}",
         "",
         "## Output",
@@ -180,20 +181,23 @@ def _preprocessing(card: ModelCard) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [
         {"_target_": "LoadImaged", "keys": "image"},
         {"_target_": "EnsureChannelFirstd", "keys": "image"},
-        {"_target_": "Orientationd", "keys": "image", "axcodes": card.orientation},
     ]
+    if card.orientation is not None:
+        steps.append({"_target_": "Orientationd", "keys": "image", "axcodes": card.orientation})
     if card.spacing is not None:
         pixdim = list(card.spacing)
         steps.append({"_target_": "Spacingd", "keys": "image", "pixdim": pixdim, "mode": "bilinear"})
     low, high = card.normalisation.limits
-    unit = {"b_min": 0.0, "b_max": 1.0, "clip": True}
+    first, last = card.normalisation.range or (0.0, 1.0)
+    unit = {"b_min": first, "b_max": last, "clip": True}
+    scaled = {"_target_": "ScaleIntensityd", "minv": first, "maxv": last, "channel_wise": True}
     intensity: dict[str, dict[str, Any]] = {
         "zscore": {
             "_target_": "NormalizeIntensityd",
             "nonzero": card.normalisation.nonzero,
             "channel_wise": True,
         },
-        "minmax": {"_target_": "ScaleIntensityd", "minv": 0.0, "maxv": 1.0, "channel_wise": True},
+        "minmax": scaled,
         "percentile": {
             "_target_": "ScaleIntensityRangePercentilesd",
             "lower": low,
@@ -205,6 +209,8 @@ def _preprocessing(card: ModelCard) -> list[dict[str, Any]]:
     }
     if card.normalisation.kind in intensity:
         steps.append({"keys": "image", **intensity[card.normalisation.kind]})
+    if card.normalisation.kind == "zscore" and card.normalisation.range is not None:
+        steps.append({"keys": "image", **scaled})
     if card.curves:
         steps.append({"_target_": "Lambdad", "keys": "image", "func": _curves_expression(card)})
     return [*steps, {"_target_": "EnsureTyped", "keys": "image"}]
@@ -250,13 +256,17 @@ def _postprocessing(card: ModelCard) -> list[dict[str, Any]]:
     ]
 
 
-def _normalisation_text(card: ModelCard) -> str:
+def normalisation_text(card: ModelCard) -> str:
+    """The card's intensity normalisation in words."""
     low, high = card.normalisation.limits
+    first, last = card.normalisation.range or (0.0, 1.0)
+    then = f", then brought to {first:g} to {last:g}" if card.normalisation.range else ""
     texts = {
-        "zscore": "mean 0, standard deviation 1, per case and channel",
-        "minmax": "0 to 1 per case and channel",
-        "percentile": f"percentiles {low:g} and {high:g} to 0 and 1, clipped, per case and channel",
-        "window": f"{low:g} to {high:g} mapped to 0 to 1, clipped",
+        "zscore": f"mean 0, standard deviation 1{then}, per case and channel",
+        "minmax": f"{first:g} to {last:g} per case and channel",
+        "percentile": f"percentiles {low:g} and {high:g} to {first:g} and {last:g}, clipped, "
+        "per case and channel",
+        "window": f"{low:g} to {high:g} mapped to {first:g} to {last:g}, clipped",
         "none": "as they come",
     }
     over = " (non-zero voxels only)" if card.normalisation.nonzero else ""

@@ -24,11 +24,20 @@ class Normalisation:
             `none`.
         nonzero: Statistics over non-zero voxels only, and zero voxels stay zero (skull-stripped MRI).
         limits: Percentiles of `percentile`, intensities of `window`.
+        range: What `minmax`, `percentile` and `window` map to in place of 0..1. After a `zscore`, the
+            channel's smallest and largest value are mapped there, the zeros of `nonzero` included.
     """
 
     kind: Literal["zscore", "minmax", "percentile", "window", "none"] = "zscore"
     nonzero: bool = False
     limits: tuple[float, float] = (0.5, 99.5)
+    range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ModelError(f"The range {self.range} of the normalisation is not in ascending order.")
+        if self.range is not None and self.kind == "none":
+            raise ModelError("A normalisation of the kind 'none' has no range.", hint="Use minmax.")
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ class ModelCard:
             innermost (whole tumour, tumour core, enhancing tumour).
         activation: `softmax` over the outputs, independent `sigmoid`s, or `nested` sigmoid regions.
         spacing: Voxel spacing the network expects along its axes, in mm; None keeps the scan's own.
-        orientation: Anatomical directions towards which the network's three spatial axes increase.
+        orientation: Anatomical directions towards which the network's three spatial axes increase; None
+            keeps the scan's own axes.
         normalisation: Intensity normalisation.
         patch_size: Sliding window, in voxels along the network's axes.
         divisible_by: Every spatial size given to the network is a multiple of this.
@@ -54,6 +64,9 @@ class ModelCard:
         curves: A curve a channel that its normalised intensities are taken through, so that scans of
             another contrast look like those that the network knows; none where they do already. Zero
             voxels stay zero where `normalisation.nonzero` says so.
+        output_order: Where the network's outputs are in another order than the labels: the network's
+            output for each of them, such as (1, 0, 2) for a network that gives tumour core, whole
+            tumour, enhancing tumour. Empty for the same order.
 
     Raises:
         ModelError: a contradiction within the card.
@@ -64,7 +77,7 @@ class ModelCard:
     labels: LabelScheme
     activation: Literal["softmax", "sigmoid", "nested"] = "softmax"
     spacing: tuple[float, float, float] | None = None
-    orientation: str = "RAS"
+    orientation: str | None = "RAS"
     normalisation: Normalisation = field(default_factory=Normalisation)
     patch_size: tuple[int, int, int] = (96, 96, 96)
     divisible_by: int = 1
@@ -75,6 +88,7 @@ class ModelCard:
     contrasts: tuple[str, ...] = ()
     keep_largest: tuple[str, ...] = ()
     curves: tuple[IntensityCurve, ...] = ()
+    output_order: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) != len(self.channels):
@@ -83,7 +97,8 @@ class ModelCard:
             raise ModelError(f"The card of {self.name!r} names no label besides the background.")
         if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
             raise ModelError(f"The card of {self.name!r} has a spacing that is not positive.")
-        if sorted(_AXES.get(letter, letter) for letter in self.orientation) != ["A", "R", "S"]:
+        axes = "RAS" if self.orientation is None else self.orientation
+        if sorted(_AXES.get(letter, letter) for letter in axes) != ["A", "R", "S"]:
             raise ModelError(
                 f"The card of {self.name!r} has the orientation {self.orientation!r}, which is none.",
                 hint="Give three letters such as RAS, LPS or LAS: one of R and L, of A and P, of S and I.",
@@ -98,6 +113,11 @@ class ModelCard:
             raise ModelError(
                 f"The card of {self.name!r} has {len(self.curves)} intensity curves for "
                 f"{len(self.channels)} channels."
+            )
+        if self.output_order and sorted(self.output_order) != list(range(self.outputs)):
+            raise ModelError(
+                f"The output order {list(self.output_order)} of {self.name!r} does not name each of the "
+                f"outputs 0 to {self.outputs - 1} once."
             )
         if self.activation == "sigmoid" and self.outputs > MAX_INDEPENDENT_REGIONS:
             raise ModelError(

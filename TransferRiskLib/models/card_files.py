@@ -10,9 +10,18 @@ from typing import Any
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import ModelError, TransferRiskError
 from TransferRiskLib.models.bundle_card import derive_card
-from TransferRiskLib.models.bundle_configs import parse_config, read_bundle_config, read_config_file
+from TransferRiskLib.models.bundle_configs import (
+    parse_config,
+    read_bundle_config,
+    read_config_file,
+    resolved_network,
+    without_macros,
+)
 from TransferRiskLib.models.bundle_transforms import CARD_HINT
+from TransferRiskLib.models.bundle_weights import is_torchscript, script_beside, weights_file
 from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.models.nnunet import refuse_nnunet
+from TransferRiskLib.models.packed import is_packed, unpacked
 from TransferRiskLib.records import from_json, to_json
 
 EXTRA_FILE = "transferrisk_card.json"
@@ -23,10 +32,12 @@ def read_card(path: Path) -> ModelCard:
     """The card of a model file or bundle folder, without loading the model.
 
     Args:
-        path: A bundle folder (`configs/card.json`, else derived from `configs/metadata.json`), or a
-            TorchScript file with the card among its extra files or beside it as `NAME.card.json`.
+        path: A bundle folder or a packed bundle (`configs/card.json`, else derived from
+            `configs/metadata.json`), or a TorchScript file with the card among its extra files or beside it
+            as `NAME.card.json`.
 
     Raises:
+        UntrustedModelError: the bundle's network or preprocessing is code of its own.
         ModelError: no such model, no card, or a card that makes no sense.
     """
     path = Path(path)
@@ -35,6 +46,10 @@ def read_card(path: Path) -> ModelCard:
         return _bundle_card(folder)
     if not path.exists():
         raise ModelError("There is no such model.", file=path, hint="Check the path.")
+    refuse_nnunet(path)
+    if is_packed(path):
+        with unpacked(path, weights=False) as folder:
+            return _bundle_card(folder)
     if path.is_dir():
         raise ModelError(
             "This folder is not a MONAI bundle.",
@@ -48,7 +63,7 @@ def list_models(folder: Path) -> list[tuple[Path, ModelCard | TransferRiskError]
     """The models directly within a folder, each with its card or with what is wrong with it.
 
     Args:
-        folder: Where bundles (folders) and TorchScript files (`.ts`, `.pt`) lie.
+        folder: Where bundles (folders or packed) and TorchScript files (`.ts`, `.pt`) lie.
 
     Returns:
         Pairs in order of name; plain files and folders that are no models are left out.
@@ -58,7 +73,10 @@ def list_models(folder: Path) -> list[tuple[Path, ModelCard | TransferRiskError]
         return found
     for path in sorted(Path(folder).iterdir(), key=lambda entry: entry.name.casefold()):
         is_file = path.is_file() and path.suffix.lower() in (".ts", ".pt")
-        if path.name.startswith(".") or not (is_file or (path.is_dir() and bundle_folder(path) is not None)):
+        is_bundle = (
+            is_packed(path) if path.suffix.lower() == ".zip" else path.is_dir() and bundle_folder(path)
+        )
+        if path.name.startswith(".") or not (is_file or is_bundle):
             continue
         try:
             found.append((path, read_card(path)))
@@ -68,11 +86,11 @@ def list_models(folder: Path) -> list[tuple[Path, ModelCard | TransferRiskError]
 
 
 def bundle_folder(path: Path) -> Path | None:
-    """The bundle that a path means: its folder, its metadata.json, or its models/model.pt; else None."""
+    """The bundle that a path means: its folder, its metadata.json, or its weights file; else None."""
     path = Path(path)
     if path.is_dir():
         folder = path.parent if path.name == "configs" else path
-    elif path.name == "metadata.json" or (path.name == "model.pt" and path.parent.name == "models"):
+    elif path.name == "metadata.json" or _is_weights(path):
         folder = path.parent.parent
     else:
         return None
@@ -120,8 +138,6 @@ def torchscript_extras(path: Path) -> dict[str, str]:
 
 
 def _no_torchscript(path: Path, names: list[str]) -> ModelError:
-    if any(name.endswith("configs/metadata.json") for name in names):
-        return ModelError("is a packed bundle.", file=path, hint="Unpack it and choose the folder.")
     if any(name.endswith("/data.pkl") for name in names):
         return ModelError(
             "holds weights without a network.",
@@ -146,7 +162,7 @@ def _file_card(path: Path) -> ModelCard:
         config: Mapping[str, Any] = {}
         for name in ("inference.json", "train.json"):
             if name in extras:
-                config = _json(extras[name], path)
+                config = without_macros(_json(extras[name], path), None, path)
                 break
         return derive_card(_json(extras["metadata.json"], path), config, name=path.stem, file=path)
     raise ModelError(
@@ -157,12 +173,35 @@ def _file_card(path: Path) -> ModelCard:
 
 
 def _bundle_card(folder: Path) -> ModelCard:
+    config, file = read_bundle_config(folder)
+    if not _comes_as_script(folder, config):
+        resolved_network(config, file)
     own = folder / "configs" / "card.json"
     if own.is_file():
         return card_from_json(read_config_file(own), own)
     metadata = read_config_file(folder / "configs" / "metadata.json")
-    config, _ = read_bundle_config(folder)
     return derive_card(metadata, config, name=folder.resolve().name, file=folder)
+
+
+def _comes_as_script(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the network need not be built from its definition, or that cannot be told."""
+    if script_beside(folder) is not None:
+        return True
+    try:
+        weights = weights_file(folder, config)
+    except ModelError:  # said when the model is opened; the card can be looked at without weights
+        return False
+    return weights.stat().st_size == 0 or is_torchscript(weights)
+
+
+def _is_weights(path: Path) -> bool:
+    folder = path.parent.parent
+    if path.parent.name != "models" or not (folder / "configs").is_dir():
+        return False
+    try:
+        return path == weights_file(folder, read_bundle_config(folder)[0])
+    except ModelError:
+        return path.name == "model.pt"
 
 
 def _labels_of_names(labels: list[Any]) -> Any:

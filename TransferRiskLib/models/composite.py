@@ -1,4 +1,5 @@
-"""Networks made of two: an adapted one with its source's translation, and a source with a new head."""
+"""Networks made of others: an adapted one with its source's translation, and a source with a new head, one of
+its outputs, or its outputs in another order."""
 
 from __future__ import annotations
 
@@ -106,3 +107,39 @@ class StackedHead(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, targets, X, Y, Z)."""
         return self.head(self.source(image))
+
+
+class OrderedOutputs(nn.Module):
+    """A network whose outputs come in another order.
+
+    Args:
+        source: (B, C, X, Y, Z) to (B, outputs, X, Y, Z).
+        order: For each output of this network, the one of `source` that it is.
+    """
+
+    def __init__(self, source: nn.Module, order: Sequence[int]) -> None:
+        super().__init__()
+        self.source = source
+        self.order = [int(index) for index in order]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """What `source` gives, reordered along the outputs."""
+        return self.source(image)[:, self.order]
+
+
+class PickedOutput(nn.Module):
+    """One of the outputs of a network that gives a list, a tuple or a dictionary of them.
+
+    Args:
+        source: (B, C, X, Y, Z) to several outputs.
+        key: Position or name of the one that is the segmentation.
+    """
+
+    def __init__(self, source: nn.Module, key: int | str) -> None:
+        super().__init__()
+        self.source = source
+        self.key = key
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The output at `key`."""
+        return self.source(image)[self.key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,15 @@ from torch import Tensor, nn
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import ModelError
 from TransferRiskLib.models.card import ModelCard
-from TransferRiskLib.models.composite import EepAveraged, StackedHead
+from TransferRiskLib.models.composite import EepAveraged, OrderedOutputs, PickedOutput, StackedHead
 from TransferRiskLib.models.networks import build_network, copy_network, output_key
 from TransferRiskLib.models.source_model import SourceModel
 
 _EEP = "TransferRiskLib.models.composite.EepAveraged"
+_WRAPPERS = (
+    "TransferRiskLib.models.composite.OrderedOutputs",
+    "TransferRiskLib.models.composite.PickedOutput",
+)
 _STACKED = "TransferRiskLib.models.composite.StackedHead"
 
 
@@ -36,6 +41,8 @@ def head_parameter_names(config: Mapping[str, Any] | None) -> set[str]:
         return {"head.weight", "head.bias"}
     if config.get("_target_") == _EEP:
         return {f"adapted.{name}" for name in head_parameter_names(config["adapted"])}
+    if config.get("_target_") in _WRAPPERS:
+        return {f"source.{name}" for name in head_parameter_names(config["source"])}
     return set(_head_dimensions(config))
 
 
@@ -78,6 +85,26 @@ def rebuild_for_labels(
     network, config = model.network, model.config
     if isinstance(network, EepAveraged) and config is not None:
         network, config = network.adapted, config["adapted"]
+    if isinstance(network, OrderedOutputs) and config is not None:
+        moved = {new: (network.order[old], share) for new, (old, share) in moved.items()}
+        network, config = network.source, config["source"]
+    if isinstance(network, PickedOutput) and config is not None:
+        inner = dataclasses.replace(model, network=network.source, config=config["source"])
+        fresh, changed, kept = _rebuilt(inner, target, moved, pairs, seed)
+        assert changed is not None, "a definition stays a definition"
+        return PickedOutput(fresh, network.key).eval(), {**config, "source": changed}, kept
+    return _rebuilt(dataclasses.replace(model, network=network, config=config), target, moved, pairs, seed)
+
+
+def _rebuilt(
+    model: SourceModel,
+    target: LabelScheme,
+    moved: Mapping[int, tuple[int, float]],
+    pairs: Sequence[tuple[int, int]],
+    seed: int,
+) -> tuple[nn.Module, dict[str, Any] | None, tuple[str, ...]]:
+    """`rebuild_for_labels` for a network that wraps no other."""
+    network, config = model.network, model.config
     if isinstance(network, StackedHead) and config is not None:
         raise ModelError("A stacked head within a definition cannot be replaced.", file=model.path)
     if config is None:

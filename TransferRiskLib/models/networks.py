@@ -12,11 +12,13 @@ import torch
 from torch import nn
 
 from TransferRiskLib.errors import ModelError, UntrustedModelError
-from TransferRiskLib.models.composite import EepAveraged, StackedHead
+from TransferRiskLib.models.composite import EepAveraged, OrderedOutputs, PickedOutput, StackedHead
 
 _NETS = "monai.networks.nets"
 _OURS: dict[str, Callable[..., nn.Module]] = {
     "TransferRiskLib.models.composite.EepAveraged": EepAveraged,
+    "TransferRiskLib.models.composite.OrderedOutputs": OrderedOutputs,
+    "TransferRiskLib.models.composite.PickedOutput": PickedOutput,
     "TransferRiskLib.models.composite.StackedHead": StackedHead,
 }
 _REFUSED = {  # these read files or fetch weights by themselves while they are built

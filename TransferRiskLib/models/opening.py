@@ -5,23 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from TransferRiskLib.errors import ModelError
+from torch import nn
+
+from TransferRiskLib.errors import ModelError, UntrustedModelError
 from TransferRiskLib.models.bundle_configs import read_bundle_config, resolved_network
+from TransferRiskLib.models.bundle_weights import is_torchscript, script_beside, weights_file
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import bundle_folder, read_card
 from TransferRiskLib.models.networks import OUTPUT_KEYS, build_network
+from TransferRiskLib.models.outputs import in_order, with_one_output
+from TransferRiskLib.models.packed import is_packed, unpacked
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.models.torchscript import load_torchscript
-from TransferRiskLib.models.weights import file_digest, is_torchscript, load_state, read_state
+from TransferRiskLib.models.weights import file_digest, load_state, read_state
 
 
 def open_model(path: Path | str) -> SourceModel:
     """A model ready to predict, on the CPU, checked against its card.
 
     Args:
-        path: The folder of a MONAI bundle (or its metadata.json or models/model.pt), or a TorchScript
-            file. A bundle's weights are read with `weights_only=True`, its network is built from the
-            list of `build_network`, its `scripts/` folder is ignored, and expressions in its
+        path: The folder of a MONAI bundle (or its metadata.json or weights file), a packed bundle, or a
+            TorchScript file. A bundle's weights are read with `weights_only=True`, its network is built
+            from the list of `build_network`, its `scripts/` folder is ignored, and expressions in its
             configuration are never evaluated. See `load_torchscript` for TorchScript.
 
     Raises:
@@ -39,26 +44,36 @@ def open_model(path: Path | str) -> SourceModel:
     card = read_card(path)
     if folder is not None:
         model = _open_bundle(folder, card)
+    elif is_packed(path):
+        with unpacked(path, weights=True) as scratch:
+            model = _open_bundle(scratch, card)
+            model.path = path
     else:
         model = SourceModel(card, load_torchscript(path), None, path, file_digest(path))
+    model = in_order(with_one_output(model))
     model.verify()
     return model
 
 
 def _open_bundle(folder: Path, card: ModelCard) -> SourceModel:
-    weights = folder / "models" / "model.pt"
-    script = folder / "models" / "model.ts"
-    if not weights.is_file() and script.is_file():
-        return SourceModel(card, load_torchscript(script), None, folder, file_digest(script))
-    if not weights.is_file():
-        raise ModelError(
-            "The bundle has no weights.",
-            file=folder,
-            hint="Put them at models/model.pt (or models/model.ts).",
-        )
-    if is_torchscript(weights):
-        return SourceModel(card, load_torchscript(weights), None, folder, file_digest(weights))
     config, file = read_bundle_config(folder)
+    weights = weights_file(folder, config)
+    if weights.suffix == ".ts" or is_torchscript(weights):
+        return SourceModel(card, load_torchscript(weights), None, folder, file_digest(weights))
+    try:
+        network, definition = _from_definition(folder, card, config, file)
+    except UntrustedModelError:
+        script = script_beside(folder)
+        if script is None:
+            raise
+        return SourceModel(card, load_torchscript(script), None, folder, file_digest(script))
+    load_state(network, read_state(weights), weights)
+    return SourceModel(card, network, definition, folder, file_digest(weights))
+
+
+def _from_definition(
+    folder: Path, card: ModelCard, config: dict[str, Any], file: Path | None
+) -> tuple[nn.Module, dict[str, Any]]:
     definition = resolved_network(config, file)
     if definition is None:
         raise ModelError(
@@ -68,11 +83,9 @@ def _open_bundle(folder: Path, card: ModelCard) -> SourceModel:
         )
     _check_channels(definition, card, file or folder)
     try:
-        network = build_network(definition)
+        return build_network(definition), definition
     except ModelError as error:
         raise type(error)(error.message, file=file, hint=error.hint) from error
-    load_state(network, read_state(weights), weights)
-    return SourceModel(card, network, definition, folder, file_digest(weights))
 
 
 def _check_channels(definition: dict[str, Any], card: ModelCard, file: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,13 +55,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: Path | None = None) -> None:
     """Put weights into a network, every one and nothing else.
 
+    A prefix that all names share is taken off where the rest then are the network's names: `module.` of
+    DataParallel, `_orig_mod.` of a compiled network, `model.` or `net.` of a training framework.
+
     Raises:
         ModelError: missing, unexpected or differently shaped weights; it names the first ones.
     """
     own = network.state_dict()
-    wrapped = all(key.startswith("module.") for key in state)  # as DataParallel saves them
-    if wrapped and not any(key.startswith("module.") for key in own):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = _without_prefix(state, own)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     shapes = [
@@ -90,17 +90,22 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive: a ZIP with a `code/` folder."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
 def _first(items: list[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more
+
+
+def _without_prefix(state: Mapping[str, Tensor], own: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    if not state or set(state) == set(own):
+        return state
+    parts = min((key.split(".")[:-1] for key in state), key=len)
+    for length in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:length]) + "."
+        if not all(key.startswith(prefix) for key in state):
+            break
+        if {key.removeprefix(prefix) for key in state} == set(own):
+            return {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def _find_state(content: Any) -> dict[str, Tensor] | None:

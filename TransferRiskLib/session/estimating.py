@@ -10,8 +10,11 @@ from pathlib import Path
 
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.adaptation.speed import Speed
+from TransferRiskLib.errors import ModelError
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.inference.windows import window_count
+from TransferRiskLib.models.bundle_configs import read_bundle_config
+from TransferRiskLib.models.bundle_weights import weights_file
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.session.workload import workload
 from TransferRiskLib.volumes.geometry import Geometry
@@ -137,9 +140,12 @@ def estimate(
 
 def weights_bytes(model: Path) -> float:
     """Size of a model's weights in its file."""
-    path = model / "models" / "model.pt" if model.is_dir() else model
-    if model.is_dir() and not path.is_file():
-        path = model / "models" / "model.ts"
+    path = model
+    if model.is_dir():
+        try:
+            path = weights_file(model, read_bundle_config(model)[0])
+        except ModelError:  # said where the model is opened
+            return _TYPICAL_BYTES
     return float(path.stat().st_size) if path.is_file() else _TYPICAL_BYTES
 
 

@@ -25,7 +25,7 @@ _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
 def canonical_grid(
-    geometry: Geometry, spacing: tuple[float, float, float] | None = None, orientation: str = "RAS"
+    geometry: Geometry, spacing: tuple[float, float, float] | None = None, orientation: str | None = "RAS"
 ) -> Geometry:
     """The grid over the same box with axes in a given anatomical order and another spacing.
 
@@ -36,19 +36,21 @@ def canonical_grid(
         geometry: The native grid.
         spacing: Voxel spacing along the new axes, in mm; None keeps the native one. The number of
             voxels is the box's extent over the spacing, rounded, at least 1; the box's centre stays.
-        orientation: The directions that the new axes run towards, of R/L, A/P, S/I each one.
+        orientation: The directions that the new axes run towards, of R/L, A/P, S/I each one; None keeps
+            the native axes.
 
     Raises:
         SettingsError: an orientation that names no three different axes.
         GeometryError: a spacing that is not positive.
     """
+    native = geometry.orientation
+    orientation = native if orientation is None else orientation
     if sorted(min(letter, _OPPOSITE.get(letter, letter)) for letter in orientation) != ["A", "I", "L"]:
         raise SettingsError(
             f"{orientation!r} is no orientation.", hint="Give three letters such as RAS, LPS or LAS."
         )
     if spacing is not None and not (np.all(np.isfinite(spacing)) and min(spacing) > 0):
         raise GeometryError(f"A spacing must be positive, not {spacing} mm.")
-    native = geometry.orientation
     size, steps, origin, columns = [], [], np.array(geometry.origin, dtype=float), []
     directions = np.asarray(geometry.direction, dtype=float).reshape(3, 3)
     for letter in orientation:
