@@ -47,6 +47,11 @@ def _show(result: AdaptResult) -> list[str]:
         rows = [[row.label, row.transferred, row.scratch, row.difference] for row in result.audit]
         lines += [*table(["label", "transferred", "from scratch", "difference"], rows), ""]
     lines.append(f"share of the translated source in the prediction: {result.eep_weight:g}")
+    if result.score_without_curves is not None:
+        lines.append(
+            "intensity curves raised the normalised score of the source from "
+            f"{result.score_without_curves:.2f} to {result.normalised_score:.2f}"
+        )
     if result.keep_largest:
         lines.append(f"largest component kept: {', '.join(result.keep_largest)}")
     return [

@@ -64,5 +64,9 @@ def workload(settings: AdaptationSettings, subjects: int, new_labels: bool) -> W
         + fit
     )
     scorings = held_out * (validations + weights * eep) + audited + fit
-    steps = (folds + 1) * (settings.steps + probe) + audits * settings.steps
+    # Where another contrast makes curves worth fitting, every training but those from scratch has its own,
+    # and the source is asked again with them.
+    curves = folds + 1 if from_source and settings.input_curves != "off" else 0
+    predictions += curves * subjects
+    steps = (folds + 1) * (settings.steps + probe) + audits * settings.steps + curves * settings.curve_steps
     return Workload(folds + audits + 1, probe, steps, predictions, scorings)

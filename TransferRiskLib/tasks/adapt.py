@@ -165,6 +165,7 @@ def _finish(
         to_json(request.settings),
         labelled_voxels=used.labelled_voxels,
         normalised_score=adapted.normalised_score,
+        normalised_score_without_curves=adapted.score_without_curves,
         eep_weight=adapted.shares.eep,
         wise_ft=adapted.shares.adapted,
         validation_dice=adapted.validation,
@@ -190,6 +191,8 @@ def _finish(
         adapted.model.card.keep_largest,
         adapted.resumed,
         adapted.shares.adapted,
+        adapted.normalised_score,
+        adapted.score_without_curves,
     )
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:

@@ -101,6 +101,9 @@ class AdaptResult:
         keep_largest: Labels of which only the largest component is kept.
         resumed: Whether an interrupted run was continued.
         wise_ft: Share of the adapted weights in the average with the source's.
+        normalised_score: How much the source's outputs tell about the labels, 0 to 1; 0 from scratch.
+        score_without_curves: The same before the scans were taken through intensity curves; None where
+            there are none.
     """
 
     bundle: Path
@@ -111,6 +114,8 @@ class AdaptResult:
     keep_largest: tuple[str, ...] = ()
     resumed: bool = False
     wise_ft: float = 1.0
+    normalised_score: float = 0.0
+    score_without_curves: float | None = None
 
 
 @dataclass(frozen=True)
