@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from TransferRiskLib.adaptation.packaging import adapted_card
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.models.composite import EepAveraged
+from TransferRiskLib.models.intensity_curve import IntensityCurve
 from TransferRiskLib.models.networks import build_network
 from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.transfer.maps import expected_empirical_prediction
 
 Probabilities = np.ndarray
@@ -111,7 +114,8 @@ def keep(adapted: AdaptedModel, file: Path) -> None:
     assert config is not None, "sources of experiments have definitions"
     if isinstance(network, EepAveraged):
         network, config = network.adapted, config["adapted"]
-    save_state(file, {"network": copy_of(network.state_dict()), "config": config})
+    curves = to_json(adapted.model.card.curves)
+    save_state(file, {"network": copy_of(network.state_dict()), "config": config, "curves": curves})
 
 
 def kept_model(bench: Bench, file: Path) -> SourceModel:
@@ -119,7 +123,9 @@ def kept_model(bench: Bench, file: Path) -> SourceModel:
     state = load_state(file)
     network = build_network(state["config"])
     network.load_state_dict(state["network"])
-    return SourceModel(adapted_card(bench.source.card, bench.scheme), network, state["config"])
+    curves = from_json(tuple[IntensityCurve, ...], state["curves"], "curves")
+    card = dataclasses.replace(adapted_card(bench.source.card, bench.scheme), curves=curves)
+    return SourceModel(card, network, state["config"])
 
 
 def _settings(bench: Bench, method: str, chosen: dict[str, Any] | None) -> AdaptationSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.composite import EepAveraged
+from TransferRiskLib.models.intensity_curve import IntensityCurve
 from TransferRiskLib.progress import Progress
 
 CASE = Case("case", {})
@@ -137,6 +139,17 @@ def test_what_is_kept_predicts_without_the_eep(tmp_path: Path, prepared: Any) ->
         alone = torch.softmax(network.adapted(image), dim=1)
     assert torch.allclose(model.probabilities(image), alone, atol=1e-6)
     assert not torch.allclose(alone, adapted.model.probabilities(image), atol=1e-3)
+
+
+def test_what_is_kept_sees_scans_through_the_same_curves(tmp_path: Path) -> None:
+    model = tiny_model("ball")
+    curves = (IntensityCurve((-1.0, 0.5), (1.0, -2.0)),)
+    adapted: Any = SimpleNamespace(
+        model=dataclasses.replace(model, card=dataclasses.replace(model.card, curves=curves))
+    )
+    keep(adapted, tmp_path / "adapted.pt")
+    bench: Any = SimpleNamespace(source=model, scheme=model.card.labels)
+    assert kept_model(bench, tmp_path / "adapted.pt").card.curves == curves
 
 
 def test_a_bench_is_what_the_stand_in_stands_for() -> None:
