@@ -10,9 +10,10 @@ import torch
 from tiny_training import SIZE, ball_case
 from torch import nn
 
+from TransferRiskLib.adaptation.adapting import adapt_model
 from TransferRiskLib.adaptation.grounds import Grounds
 from TransferRiskLib.adaptation.input_curves import CurvedInput, fit_curves
-from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.settings import AdaptationSettings, preset_settings
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import Cancelled
 from TransferRiskLib.inference.settings import PredictionSettings
@@ -134,3 +135,29 @@ def test_grounds_take_the_scans_through_curves_of_the_cases_that_train(tmp_path)
 def test_grounds_without_curves_are_the_cases_as_they_came(tmp_path, settings):
     made = grounds(tmp_path, [dark(ball_case(1))], **settings)
     assert made.of([0]) is made.plain and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_an_adapted_model_sees_scans_through_the_curves_on_its_card(tmp_path, folds):
+    cases = [dark(ball_case(n)) for n in (1, 2)]
+    prediction = PredictionSettings(device="cpu")
+    settings = preset_settings(
+        "recommended", steps=2, curve_steps=3, batch_size=1, folds=folds, audit=False, validate_every=1
+    )
+    source = bright_model()
+    adapted = adapt_model(
+        source, cases, LabelScheme.of("ball"), settings, prediction, tmp_path, Progress(), "new"
+    )
+    assert len(adapted.model.card.curves) == 1 and source.card.curves == ()
+    assert adapted.score_without_curves < 0.4 < adapted.normalised_score
+    once_more = adapt_model(
+        adapted.model, [_seen(c, adapted.model) for c in cases], LabelScheme.of("ball"), settings, prediction,
+        tmp_path / "again", Progress(),
+    )  # fmt: skip
+    assert once_more.score_without_curves is None, "the adapted model knows this contrast"
+    assert once_more.model.card.curves == adapted.model.card.curves
+
+
+def _seen(case, model):
+    (curve,) = model.card.curves
+    return dataclasses.replace(case, image=torch.from_numpy(curve(case.image.numpy())))
