@@ -130,6 +130,13 @@ def test_a_thin_image_keeps_at_least_one_voxel():
     assert canonical_grid(native, (1.0, 1.0, 9.0)).size == (20, 24, 1)
 
 
+@pytest.mark.parametrize(("voxels", "want"), [(87, 44), (85, 43), (86, 43)])
+def test_the_noise_of_headers_does_not_choose_between_two_grids(voxels, want):
+    for noise in (-1e-6, 0.0, 1e-6):
+        native = grid_with(np.eye(3), size=(voxels, 24, 24), spacing=(1.0 + noise, 1.0, 1.0))
+        assert canonical_grid(native, (2.0, 2.0, 2.0)).size == (want, 12, 12)
+
+
 @pytest.mark.parametrize("orientation", ["RAR", "RA", "XYZ", "ras", ""])
 def test_an_orientation_of_no_three_axes_is_refused(orientation):
     with pytest.raises(SettingsError, match="no orientation"):

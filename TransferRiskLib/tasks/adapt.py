@@ -156,6 +156,7 @@ def _finish(
     used: _UsedCases,
     progress: Progress,
 ) -> AdaptResult:
+    progress.check()  # from here on nothing can be cancelled: a bundle is written whole
     progress.stage("Saving the adapted model")
     output = request.output
     facts = provenance(

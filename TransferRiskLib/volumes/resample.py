@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,9 @@ SAME_SPACING = 1e-3
 SMOOTH_FROM = 1.5
 """Down-sampling by more than this factor along an axis smooths first, against aliasing."""
 
+TIE = 1e-3
+"""Voxels short of a half that still round up: the noise of headers must not choose between two grids."""
+
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
@@ -35,7 +39,8 @@ def canonical_grid(
     Args:
         geometry: The native grid.
         spacing: Voxel spacing along the new axes, in mm; None keeps the native one. The number of
-            voxels is the box's extent over the spacing, rounded, at least 1; the box's centre stays.
+            voxels is the box's extent over the spacing, rounded (halves up), at least 1; the box's centre
+            stays.
         orientation: The directions that the new axes run towards, of R/L, A/P, S/I each one; None keeps
             the native axes.
 
@@ -67,7 +72,7 @@ def canonical_grid(
         for axis, wanted in enumerate(spacing):
             if abs(wanted / steps[axis] - 1) < SAME_SPACING:
                 continue
-            count = max(1, round(size[axis] * steps[axis] / wanted))
+            count = max(1, math.floor(size[axis] * steps[axis] / wanted + 0.5 + TIE))
             shift = (steps[axis] * (size[axis] - 1) - wanted * (count - 1)) / 2
             origin = origin + columns[axis] * shift
             size[axis], steps[axis] = count, float(wanted)
