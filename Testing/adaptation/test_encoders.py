@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from tiny_training import TINY
 from torch import Tensor, nn
 
 from TransferRiskLib.adaptation.schemes import ENCODERS, encoder_parameters
@@ -16,15 +17,7 @@ from TransferRiskLib.models.networks import build_network
 UNET = {"spatial_dims": 3, "in_channels": 1, "out_channels": 2, "channels": (4, 8, 8), "strides": (2, 2)}
 SEGRESNET = {"init_filters": 8, "in_channels": 1, "out_channels": 2}
 FEATURES = (4, 4, 4, 8, 8, 4)
-DYNUNET = {
-    "spatial_dims": 3,
-    "in_channels": 1,
-    "out_channels": 2,
-    "kernel_size": [3, 3, 3],
-    "strides": [1, 2, 2],
-    "upsample_kernel_size": [2, 2],
-    "filters": [4, 8, 8],
-}
+DYNUNET = {key: value for key, value in TINY.items() if key != "_target_"}
 TRANSFORMER = {
     "in_channels": 1,
     "out_channels": 2,

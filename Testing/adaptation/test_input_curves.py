@@ -99,7 +99,7 @@ def test_zeros_stay_zero_where_the_model_leaves_them_out():
     image = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0]).view(1, 1, 5, 1, 1)
     for keep_zero, want in ((True, [1.0, 1.0, 0.0, 3.5, 5.0]), (False, [1.0, 1.0, 2.0, 3.5, 5.0])):
         curved = CurvedInput(nn.Identity(), points, keep_zero)
-        curved.y.data = torch.tensor([[1.0, 2.0, 5.0]])
+        curved.heights.data = torch.tensor([[1.0, 1.5, 3.0]])  # of the range from -1 to 1
         want = [1.0, 1.5, *want[2:]]
         assert curved(image).flatten().tolist() == pytest.approx(want)
 

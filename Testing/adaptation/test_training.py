@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import ball_case, tiny_model
+from tiny_training import tiny_plan
 
 from TransferRiskLib.adaptation.checkpoints import load_state
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.settings import AdaptationSettings
-from TransferRiskLib.adaptation.starts import starting_network
 from TransferRiskLib.adaptation.training import Trainer, TrainingPlan
 from TransferRiskLib.adaptation.weights import voxel_weights
-from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import Cancelled, DivergedError
 from TransferRiskLib.progress import Progress
 
@@ -26,19 +24,7 @@ SETTINGS = AdaptationSettings(steps=12, probe_steps=4, head="probe", validate_ev
 
 
 def plan(folder: Path, settings: AdaptationSettings = SETTINGS, **changes) -> TrainingPlan:
-    start = starting_network(tiny_model("ball"), LabelScheme.of("top", "bottom"), settings)
-    values = dict(
-        name="Training",
-        folder=folder,
-        network=start.network,
-        head=start.head,
-        probe_steps=start.probe_steps,
-        cases=[TrainingCase.of(ball_case(seed, classes=3)) for seed in range(2)],
-        patch=(16, 16, 16),
-        settings=settings,
-        device=torch.device("cpu"),
-    )
-    return TrainingPlan(**{**values, **changes})
+    return tiny_plan(folder, settings, **changes)
 
 
 SLOW_TRAINING = """

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import ball_case, tiny_model
+from tiny_training import ball_case, tiny_model, tiny_plan
 
 from TransferRiskLib.adaptation import training as module
 from TransferRiskLib.adaptation.adapting import adapt_model
 from TransferRiskLib.adaptation.checkpoints import load_state
-from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.adaptation.shortage import Shortage, StepPlan, step_plans, too_large
-from TransferRiskLib.adaptation.starts import starting_network
-from TransferRiskLib.adaptation.training import Trainer, TrainingPlan
+from TransferRiskLib.adaptation.training import Trainer
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import DeviceError
 from TransferRiskLib.inference.settings import PredictionSettings
@@ -57,19 +55,7 @@ class Limit:
 
 
 def a_trainer(folder: Path, progress: Progress, limit: Limit | None = None, **changes) -> Trainer:
-    start = starting_network(tiny_model("ball"), LabelScheme.of("top", "bottom"), SETTINGS)
-    values = dict(
-        name="Training",
-        folder=folder,
-        network=start.network,
-        head=start.head,
-        probe_steps=start.probe_steps,
-        cases=[TrainingCase.of(ball_case(seed, classes=3)) for seed in range(2)],
-        patch=(16, 16, 16),
-        settings=SETTINGS,
-        device=torch.device("cpu"),
-    )
-    trainer = Trainer(TrainingPlan(**{**values, **changes}), progress)
+    trainer = Trainer(tiny_plan(folder, **{"settings": SETTINGS, **changes}), progress)
     if limit is not None:
         limit.trainer = trainer
         trainer.network.register_forward_pre_hook(limit)

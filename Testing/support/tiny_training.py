@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 
+from TransferRiskLib.adaptation.sampling import TrainingCase
+from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.adaptation.starts import starting_network
+from TransferRiskLib.adaptation.training import TrainingPlan
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.models.card import ModelCard
@@ -52,3 +59,20 @@ def ball_case(seed: int, classes: int = 2) -> Prepared:
         f"ball-{seed}",
         f"subject-{seed}",
     )
+
+
+def tiny_plan(folder: Path, settings: AdaptationSettings, **changes: Any) -> TrainingPlan:
+    """Two balls, one model, two new labels; `changes` are fields of the plan."""
+    start = starting_network(tiny_model("ball"), LabelScheme.of("top", "bottom"), settings)
+    values: dict[str, Any] = dict(
+        name="Training",
+        folder=folder,
+        network=start.network,
+        head=start.head,
+        probe_steps=start.probe_steps,
+        cases=[TrainingCase.of(ball_case(seed, classes=3)) for seed in range(2)],
+        patch=SIZE,
+        settings=settings,
+        device=torch.device("cpu"),
+    )
+    return TrainingPlan(**{**values, **changes})

@@ -138,19 +138,17 @@ class _Adaptation:
     def run(self) -> AdaptedModel:
         s = self.settings
         everyone = list(range(len(self.grounds.plain.cases)))
-        ground = self.grounds.of(everyone)
         statistics: JointStatistics | None = None
-        normalised, before = 0.0, None
+        normalised = 0.0
         if s.scheme != "scratch":
-            statistics = ground.evidence.statistics(everyone)
-            normalised = ground.evidence.normalised_score(everyone)
-            if ground is not self.grounds.plain:
-                before = self.grounds.plain.evidence.normalised_score(everyone)
-        folds = split_folds([case.group for case in ground.cases], s.folds, s.seed)
+            ground = self.grounds.of(everyone)
+            statistics, normalised = ground.evidence.statistics(everyone), ground.normalised_score
+            del ground  # it may hold all images once more, and each fold has its own
+        folds = split_folds([case.group for case in self.grounds.plain.cases], s.folds, s.seed)
         if s.audit and not folds:
             self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
         self.translates = normalised >= INFORMATIVE
-        start = starting_network(self.source, self.target, s, self._translation(ground, everyone))
+        start = starting_network(self.source, self.target, s, statistics if self.translates else None)
         averages = s.scheme != "scratch" and not start.fresh
         self.candidates = candidate_shares(s, averages)
         shares = default_shares(s, averages, normalised)
@@ -177,6 +175,7 @@ class _Adaptation:
         if shares.eep > 0 and statistics is not None:
             network, config = with_eep(self.source, network, config, statistics, shares.eep)
         model = SourceModel(card, network.to("cpu"), config)
+        before = None if ground is self.grounds.plain else self.grounds.plain.normalised_score
         return AdaptedModel(
             model, statistics, normalised, shares, before, validation, audit, self.curves, self.resumed
         )

@@ -13,6 +13,7 @@ import torch
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.atomic import atomic_path
 from TransferRiskLib.errors import StorageError
+from TransferRiskLib.models.weights import writing_weights
 
 
 @dataclass
@@ -57,15 +58,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         StorageError: no space or no permission.
     """
-    with atomic_path(path) as scratch:
-        try:
-            torch.save(state, scratch)
-        except RuntimeError as error:  # torch's own writer hides the system's error in its message
-            raise StorageError(
-                f"cannot be written to the end ({str(error).splitlines()[0]}).",
-                file=path,
-                hint="Check that the disk has space and that you may write to the folder.",
-            ) from error
+    with atomic_path(path) as scratch, writing_weights(path):
+        torch.save(state, scratch)
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class Ground:
             self.source, self.cases, self._targets, self._folder, self._prediction, self._progress
         )
 
+    @cached_property
+    def normalised_score(self) -> float:
+        """(LEEP + H(Y)) / H(Y) of all cases: how much the source tells about the labels, 0 to 1."""
+        return self.evidence.normalised_score(range(len(self.cases)))
+
     def labels(self, n: int) -> torch.Tensor:
         """Class indices of case `n`, (X, Y, Z)."""
         labels = self.cases[n].labels
@@ -107,11 +112,10 @@ class Grounds:
         """Whether curves make the source tell clearly more about all cases together."""
         if self._settings.scheme == "scratch" or self._settings.input_curves == "off":
             return False
-        everyone = list(range(len(self.plain.cases)))
-        ground = self._with_curves(everyone)
+        ground = self._with_curves(range(len(self.plain.cases)))
         if ground is self.plain:
             return False
-        before, after = (each.evidence.normalised_score(everyone) for each in (self.plain, ground))
+        before, after = self.plain.normalised_score, ground.normalised_score
         helps = after >= before + LEAST_GAIN
         self._progress.message(
             f"Intensity curves raise what the source tells about the labels from {before:.2f} to {after:.2f} "

@@ -38,16 +38,16 @@ SHAPES = {
     "peak": lambda u: 1 - abs(2 * u - 1),
     "valley": lambda u: abs(2 * u - 1),
 }
-"""Where the search starts, over 0..1; the first leaves the intensities as they are."""
+"""Where the search starts, over 0..1 from quantile to quantile; the first leaves intensities as they are."""
 SCREENED = 4
 """Patches that the shapes are compared on."""
 LEAST_GAIN = 0.1
 """Balanced score that another shape must bring before it is followed up: moderate shifts of one contrast
 stay below, and there a curve changes nothing for the better."""
-RATE = 0.05
-"""Of Adam, in units of the normalised intensities."""
-SMOOTHNESS = 0.05
-"""Weight of the mean squared second difference of the points: a curve that few voxels speak for is smooth."""
+RATE = 0.01
+"""Of Adam, as a share of the range between the quantiles, whatever the normalisation makes of it."""
+SMOOTHNESS = 1.0
+"""Weight of the mean squared second difference of the heights: few voxels alone do not bend a curve."""
 
 
 def fit_curves(
@@ -91,22 +91,22 @@ def fit_curves(
     best = fit.choose_shapes(shown, progress)
     if best < unchanged + LEAST_GAIN:
         return None
-    start = fit.curved.y.detach().clone()
+    heights = fit.curved.heights
+    start = heights.detach().clone()
     progress.stage("Matching the contrast", steps)
-    optimizer = torch.optim.Adam([fit.curved.y], lr=RATE)
+    optimizer = torch.optim.Adam([heights], lr=RATE)
     for step in range(steps):
         progress.check()
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / steps) ** 0.9
         batch = sampler.draw(np.random.default_rng([seed, SCREENED + step]), batch_size).to(device)
-        bends = fit.curved.y.diff(n=2)
-        loss = SMOOTHNESS * (bends**2).mean() - fit.scored(batch)
+        loss = SMOOTHNESS * (heights.diff(n=2) ** 2).mean() - fit.scored(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         progress.step()
     if fit.score(shown) < best:
-        fit.curved.y.data.copy_(start)
+        heights.data.copy_(start)
     return fit.curved.curves()
 
 
@@ -115,7 +115,8 @@ class CurvedInput(nn.Module):
 
     Args:
         network: (B, C, X, Y, Z) to outputs; its weights are frozen.
-        points: (C, K) ascending intensities; the curves start as the identity between the outermost.
+        points: (C, K) ascending intensities, evenly spaced; the curves start as the identity between the
+            outermost.
         keep_zero: Whether zeros stay zero.
     """
 
@@ -126,11 +127,18 @@ class CurvedInput(nn.Module):
             parameter.requires_grad_(False)
         self.keep_zero = keep_zero
         self.x = nn.Buffer(points.clone())
-        self.y = nn.Parameter(points.clone())
+        self.heights = nn.Parameter(torch.linspace(0, 1, points.shape[1]).repeat(len(points), 1))
+
+    @property
+    def y(self) -> Tensor:
+        """(C, K) what the points become; a height of 0 is the lowest of them, 1 the highest."""
+        return torch.lerp(self.x[:, :1], self.x[:, -1:], self.heights)
 
     def forward(self, image: Tensor) -> Tensor:
         """The network's outputs."""
-        channels = [self._through(image[:, c], self.x[c], self.y[c]) for c in range(image.shape[1])]
+        channels = [
+            self._through(image[:, c], *curve) for c, curve in enumerate(zip(self.x, self.y, strict=True))
+        ]
         return self.network(torch.stack(channels, 1))
 
     def curves(self) -> tuple[IntensityCurve, ...]:
@@ -177,17 +185,17 @@ class _Fit:
 
     def choose_shapes(self, batches: Sequence[Batch], progress: Progress) -> float:
         """Give every channel in turn the shape with the best score; the score that this comes to."""
-        best = -np.inf
-        for c, x in enumerate(self.curved.x):
-            low, high = x[0], x[-1]
-            chosen = self.curved.y.data[c].clone()
+        best, heights = -np.inf, self.curved.heights.data
+        across = heights[0].clone()
+        for channel in heights:
+            chosen = across
             for shape in SHAPES.values():
                 progress.check()
-                self.curved.y.data[c] = low + (high - low) * shape((x - low) / (high - low))
+                channel.copy_(shape(across))
                 score = self.score(batches)
                 if score > best:
-                    best, chosen = score, self.curved.y.data[c].clone()
-            self.curved.y.data[c] = chosen
+                    best, chosen = score, channel.clone()
+            channel.copy_(chosen)
         return float(best)
 
 

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from TransferRiskLib.atomic import atomic_folder, write_json, write_text
-from TransferRiskLib.errors import ModelError, StorageError
+from TransferRiskLib.errors import ModelError
 from TransferRiskLib.models.bundle_text import inference_config, metadata, model_readme
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import EXTRA_FILE, card_to_json
 from TransferRiskLib.models.export import to_torchscript
 from TransferRiskLib.models.networks import build_network
 from TransferRiskLib.models.source_model import probe_shape
-from TransferRiskLib.models.weights import load_state
+from TransferRiskLib.models.weights import load_state, writing_weights
 from TransferRiskLib.records import to_json
 
 
@@ -77,7 +77,7 @@ def save_bundle(
         write_json(scratch / "configs" / "card.json", card_to_json(card))
         write_json(scratch / "configs" / "provenance.json", facts)
         write_text(scratch / "docs" / "README.md", model_readme(card, described, facts))
-        try:
+        with writing_weights(folder):
             if config is not None:
                 torch.save(state, scratch / "models" / "model.pt")
             if script is not None:
@@ -87,12 +87,6 @@ def save_bundle(
                     "inference.json": json.dumps(inference),
                 }
                 torch.jit.save(script, str(scratch / "models" / "model.ts"), _extra_files=extras)
-        except RuntimeError as error:  # torch's own writer hides the system's error in its message
-            raise StorageError(
-                f"The weights cannot be written ({str(error).splitlines()[0]}).",
-                file=folder,
-                hint="Check that the disk has space and that you may write to the folder.",
-            ) from error
     return folder
 
 

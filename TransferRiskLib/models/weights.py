@@ -1,20 +1,35 @@
-"""Weights files: read without running anything, and fitted to a network."""
+"""Weights files: read without running anything, fitted to a network, and written."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from TransferRiskLib.errors import ModelError, UntrustedModelError
+from TransferRiskLib.errors import ModelError, StorageError, UntrustedModelError
 
 _WRAPPERS = ("state_dict", "model", "network", "net", "model_state_dict", "network_weights")
 _SHOWN = 3
+
+
+@contextlib.contextmanager
+def writing_weights(target: Path) -> Iterator[None]:
+    """Turn what torch's own writer raises within the block, which hides the system's error, into a
+    `StorageError` about `target`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise StorageError(
+            f"cannot be written to the end ({str(error).splitlines()[0]}).",
+            file=target,
+            hint="Check that the disk has space and that you may write to the folder.",
+        ) from error
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
