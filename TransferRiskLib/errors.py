@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from os import PathLike
+
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "seems to be oom",
+    "not enough memory",
+    "status_alloc_failed",
+)
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class TransferRiskError(Exception):
@@ -98,3 +108,39 @@ class Cancelled(TransferRiskError):
     """The user stopped the work; what was saved can be resumed."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error`, or what caused it, says that a device or the computer lacks memory.
+
+    Apple's mps and the CPU have no exception class of their own: their RuntimeErrors are told by
+    their words.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        # torch's own class by its name: this module goes without torch
+        if isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(seen, RuntimeError) and any(sign in str(seen).lower() for sign in _NO_MEMORY):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+def known_error(error: BaseException) -> TransferRiskError | None:
+    """A typed error for one that Python, torch or the system raised and that any work can end in: no
+    memory, no space. None for any other; a typed error is its own."""
+    if isinstance(error, TransferRiskError):
+        return error
+    if is_out_of_memory(error):
+        return DeviceError(
+            "There was not enough memory.",
+            hint="Close other programs, choose a smaller patch or fewer cases, or use another device.",
+        )
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return StorageError(
+            "The disk is full.",
+            file=error.filename,
+            hint="Free some space or choose another output folder.",
+        )
+    return None

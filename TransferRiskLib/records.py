@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from typing import Any, TypeVar
 from TransferRiskLib.errors import SettingsError
 
 T = TypeVar("T")
+
+_IN_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", Path: "a path"}
 
 
 def to_json(value: Any) -> Any:
@@ -57,7 +60,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return _decode_union(typing.get_args(kind), value, where)
     if origin is typing.Literal:
         if value not in typing.get_args(kind):
-            raise _wrong(where, f"one of {', '.join(map(repr, typing.get_args(kind)))}", value)
+            raise _wrong(where, f"one of {', '.join(map(json.dumps, typing.get_args(kind)))}", value)
         return value
     if dataclasses.is_dataclass(kind):
         return _decode_record(typing.cast(type, kind), value, where)
@@ -127,8 +130,8 @@ def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
         return value
     if kind is str and isinstance(value, str):
         return value
-    raise _wrong(where, getattr(kind, "__name__", str(kind)), value)
+    raise _wrong(where, _IN_WORDS.get(kind, getattr(kind, "__name__", str(kind))), value)
 
 
 def _wrong(where: str, expected: str, value: Any) -> SettingsError:
-    return SettingsError(f"{where} must be {expected}, not {value!r}.")
+    return SettingsError(f"{where} must be {expected}, not {json.dumps(value, default=repr)}.")

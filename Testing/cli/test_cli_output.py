@@ -162,6 +162,8 @@ def test_quiet_hides_progress_but_not_warnings(
         (errors.DivergedError("x"), 9),
         (errors.Cancelled("x"), 130),
         (KeyboardInterrupt(), 130),
+        (MemoryError(), 7),
+        (OSError(28, "No space left on device", "a.nii"), 8),
         (ZeroDivisionError("x"), 1),
     ],
 )
@@ -178,6 +180,16 @@ def test_an_error_is_one_line_with_file_and_hint(
     replace_task("demo:demo", fails(errors.ImageError("is truncated.", file="a.nii", hint="Copy it again.")))
     main(["demo", "--request", request_file("demo")])
     assert capsys.readouterr().err == "error: a.nii: is truncated. Copy it again.\n"
+
+
+def test_a_lack_of_memory_says_what_to_do(
+    replace_task: Any, request_file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_task("demo:demo", fails(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")))
+    assert main(["demo", "--json", "--request", request_file("demo")]) == 7
+    told = capsys.readouterr()
+    assert told.err.startswith("error: There was not enough memory. Close other programs")
+    assert json.loads(told.out)["error"]["kind"] == "DeviceError"
 
 
 def test_an_error_as_json(replace_task: Any, request_file: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from TransferRiskLib.inference.plans import Plan, fallbacks, is_out_of_memory
+from TransferRiskLib.errors import is_out_of_memory
+from TransferRiskLib.inference.plans import Plan, fallbacks
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

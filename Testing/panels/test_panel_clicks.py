@@ -56,7 +56,7 @@ CHOICES = [
     ("mapCaseCombo", 1, ("maps.show_case", "Ben")),
     ("mapKindCombo", 1, ("maps.show_kind", "gain")),
     ("mapKindCombo", 2, ("maps.show_kind", "")),
-    ("presetCombo", 0, ("adapting.set_preset", "paper")),
+    ("presetCombo", 0, ("adapting.set_preset", "recommended")),
     ("segmentModelCombo", 2, ("segmenting.set_model", Path("mine"))),
     ("segmentModelCombo", 0, ("segmenting.set_model", None)),
     ("deviceCombo", 2, ("environment.set_device", "cuda:0")),

@@ -215,7 +215,7 @@ def test_display_of_a_map_shows_the_session(desk: SimpleNamespace) -> None:
 def test_adaptation_shows_estimate_audit_and_where_the_model_lies(desk: SimpleNamespace) -> None:
     ui = desk.ui
     assert "12 minutes" in ui.estimateLabel.text
-    assert "Transfer helped" in ui.auditLabel.text
+    assert "Transfer helped" in ui.outcomeLabel.text
     assert table(ui.auditTable) == [["GM", "0.81", "0.74", "+0.07"]]
     assert "adapted" in ui.bundleLabel.text
 

@@ -104,7 +104,7 @@ def test_the_setting_wins_over_the_variable(stage, tmp_path, monkeypatch):
     [
         ("patch_size", [0, 16, 16], "at least 1 voxel"),
         ("patch_size", [16, 16], "a list of 3"),
-        ("weight_refresh", ["often"], "must be float"),
+        ("weight_refresh", ["often"], "must be a number"),
         ("weight_refresh", [1.5], "between 0 and 1"),
         ("momentum", 1.0, "less than 1"),
         ("augmentation", {"mirror_axes": [3]}, "different ones"),

@@ -104,7 +104,7 @@ def test_an_adaptation_ends_with_curves_audit_and_a_model_that_segments(
     session.adapting.start()
     outcome = finish(session)
     assert outcome.kind == "done", outcome
-    assert session.adapting.audit_sentence.startswith("Transfer ")
+    assert session.adapting.outcome_sentence.startswith("Transfer ")
     assert [row[0] for row in session.adapting.audit_table()[1]] == ["anterior", "posterior"]
     assert {"Fold 1: loss", "Fold 1: validation Dice", "Final training: loss"} <= set(session.adapting.curves)
     chart = session.adapting.show_curves()

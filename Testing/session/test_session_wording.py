@@ -12,7 +12,7 @@ from session_tables import BUTTONS, REPORTS, ROW_CASES
 from TransferRiskLib.errors import SettingsError, TransferRiskError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.mrml.styles import STYLES
-from TransferRiskLib.session.audit import audit_sentences, audit_table
+from TransferRiskLib.session.audit import audit_sentences, audit_table, outcome_sentences
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, MappedCase, MapRun, ScanRow
 from TransferRiskLib.session.suggesting import Suggestion
@@ -164,9 +164,12 @@ def test_estimate_curves_audit_and_reasons_of_an_adaptation(ready, played, tmp_p
     session.tick()
     assert translated(session.jobs.progress.stage, *session.adapting.curves)
     assert len(session.adapting.curves) == 2
-    result = AdaptResult(tmp_path / "gone", tmp_path / "h.csv", audit=(AuditRow("GM", 0.8, 0.7),))
+    result = AdaptResult(
+        tmp_path / "gone", tmp_path / "h.csv", audit=(AuditRow("GM", 0.8, 0.7),), normalised_score=0.874,
+        score_without_curves=0.021,
+    )  # fmt: skip
     session._desk.update(replace(session.state, adapted=AdaptRun("f", "done", result)), "adapt")
-    assert translated(session.adapting.audit_sentence, *session.adapting.audit_table()[0])
+    assert translated(session.adapting.outcome_sentence, *session.adapting.audit_table()[0])
     assert translated(session.adapting.can_save_as()[1])
 
 
@@ -260,8 +263,12 @@ def test_the_audit_in_words() -> None:
     )
     more = audit_sentences((AuditRow("a", 0.5, 0.49), AuditRow("b", 0.5, 0.3)))
     assert more == "Transfer helped b (+20.0 Dice points), a (+1.0 Dice points)."
-    assert audit_sentences(()) == ""
+    assert audit_sentences(()) == outcome_sentences(None) == ""
     assert audit_table(rows)[1][1] == ("lesion", "0.500", "0.512", "-0.012")
+    result = AdaptResult(Path("m"), Path("h.csv"), normalised_score=0.874, score_without_curves=0.021)
+    sentence = outcome_sentences(result)
+    assert sentence.endswith("raised what the source tells about the labels from 2 % to 87 %.")
+    assert outcome_sentences(replace(result, audit=rows)) == f"{audit_sentences(rows)} {sentence}"
 
 
 @pytest.mark.parametrize("spoilt", ["{names} fehlt", "{} fehlt", "fehlt", "{name} {fehlt", "{name} {fehlt}"])

@@ -119,7 +119,7 @@ class FakeSession:
             output_folder=Path("models"),
             estimate=lambda: SimpleNamespace(sentence="Roughly 12 minutes and 2 GB of memory."),
             curves={"Fold 1: loss": ((0.0, 1.0),)},
-            audit_sentence="Transfer helped: mean Dice 0.81 instead of 0.74 from scratch.",
+            outcome_sentence="Transfer helped: mean Dice 0.81 instead of 0.74 from scratch.",
             audit_table=lambda: audit,
             bundle=Path("models") / "adapted",
             show_curves=lambda: "chart",

@@ -16,8 +16,9 @@ from TransferRiskLib.adaptation.input_curves import LEAST_GAIN, fit_curves
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.errors import is_out_of_memory
 from TransferRiskLib.inference.intensities import through_curve
-from TransferRiskLib.inference.plans import is_out_of_memory, release_memory
+from TransferRiskLib.inference.plans import release_memory
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.intensity_curve import IntensityCurve

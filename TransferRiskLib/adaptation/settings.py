@@ -200,6 +200,20 @@ class AdaptationSettings:
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
+    "recommended": {
+        "input_curves": "auto",
+        "head": "translate",
+        "head_rate": 10.0,
+        "weights": "class-calibrated",
+        "weight_refresh": (0.25, 0.5, 0.75),
+        "uniform_start": True,
+        "wise_ft": None,
+        "eep_weight": None,
+        "folds": None,
+        "audit": True,
+        "postprocess": "auto",
+    },
+    "plain": {"head": "auto", "probe_steps": 0},
     # Duan et al., ICASSP 2025: SGD fine-tuning, cross-entropy weighted by 10^n, divided by the
     # number of foreground voxels; no Dice term, no augmentation is described.
     "paper": {
@@ -214,21 +228,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "augmentation": AugmentationSettings.off(),
         "sampling": "uniform",
     },
-    "plain": {"head": "auto", "probe_steps": 0},
     "scratch": {"scheme": "scratch", "head": "random"},
-    "recommended": {
-        "input_curves": "auto",
-        "head": "translate",
-        "head_rate": 10.0,
-        "weights": "class-calibrated",
-        "weight_refresh": (0.25, 0.5, 0.75),
-        "uniform_start": True,
-        "wise_ft": None,
-        "eep_weight": None,
-        "folds": None,
-        "audit": True,
-        "postprocess": "auto",
-    },
 }
 
 PRESETS = tuple(_PRESETS)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from TransferRiskLib.errors import DeviceError
-from TransferRiskLib.inference.plans import is_out_of_memory
+from TransferRiskLib.errors import DeviceError, is_out_of_memory
 
 COMMON_DIVISOR = 32
 """Sides of a patch that nearly every network can halve often enough."""

@@ -37,8 +37,8 @@ from TransferRiskLib.adaptation.shortage import (
     step_plans,
     too_large,
 )
-from TransferRiskLib.errors import DivergedError
-from TransferRiskLib.inference.plans import is_out_of_memory, release_memory
+from TransferRiskLib.errors import DivergedError, is_out_of_memory
+from TransferRiskLib.inference.plans import release_memory
 from TransferRiskLib.progress import Progress
 
 MAX_RESCUES = 3

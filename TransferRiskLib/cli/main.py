@@ -19,7 +19,7 @@ from TransferRiskLib.cli.interrupts import stop_on_signals
 from TransferRiskLib.cli.models import card_lines, show_card
 from TransferRiskLib.cli.parsing import COMMANDS, COMMON, parse
 from TransferRiskLib.cli.request_files import read_request, save_request
-from TransferRiskLib.errors import Cancelled, TransferRiskError
+from TransferRiskLib.errors import Cancelled, TransferRiskError, known_error
 from TransferRiskLib.records import to_json
 
 
@@ -55,10 +55,11 @@ def _answer(arguments: list[str]) -> int:
         return _fail(Cancelled("The command was interrupted."), options)
     except BrokenPipeError:
         raise
-    except TransferRiskError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _fail(error, options)
     except Exception as error:
+        known = known_error(error)
+        if known is not None:
+            print(f"error: {known}", file=sys.stderr)
+            return _fail(known, options)
         print(f"error: unexpected {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         return _fail(TransferRiskError(f"unexpected {type(error).__name__}: {error}"), options)
 

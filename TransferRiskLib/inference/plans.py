@@ -7,14 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-_SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "seems to be oom",
-    "not enough memory",
-    "status_alloc_failed",
-)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,22 +39,6 @@ def fallbacks(batch_size: int, device: torch.device) -> Iterator[Plan]:
         cpu = torch.device("cpu")
         yield Plan(device, cpu, 1)
         yield Plan(cpu, cpu, 1)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error`, or what caused it, says that a device or the computer lacks memory.
-
-    Apple's mps and the CPU have no exception class of their own: their RuntimeErrors are told by
-    their words.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, (torch.cuda.OutOfMemoryError, MemoryError)):
-            return True
-        if isinstance(seen, RuntimeError) and any(sign in str(seen).lower() for sign in _SIGNS):
-            return True
-        seen = seen.__cause__
-    return False
 
 
 def release_memory(device: torch.device) -> None:

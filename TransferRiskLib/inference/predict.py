@@ -13,9 +13,9 @@ from monai.inferers.utils import sliding_window_inference
 from torch import Tensor
 
 from TransferRiskLib.cases.load import LoadedCase
-from TransferRiskLib.errors import DeviceError, ModelError
+from TransferRiskLib.errors import DeviceError, ModelError, is_out_of_memory
 from TransferRiskLib.inference.devices import resolve_device
-from TransferRiskLib.inference.plans import Plan, fallbacks, is_out_of_memory, release_memory
+from TransferRiskLib.inference.plans import Plan, fallbacks, release_memory
 from TransferRiskLib.inference.prepare import prepare, to_native
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.inference.windows import window_count

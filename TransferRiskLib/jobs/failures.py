@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import traceback
 
-from TransferRiskLib.errors import TransferRiskError
+from TransferRiskLib.errors import TransferRiskError, known_error
 from TransferRiskLib.jobs.events import Failed
 
 _INSTALL = (
@@ -21,16 +20,12 @@ def describe_exception(error: BaseException) -> Failed:
     """The last record of a job that raised `error`."""
     log = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     kind = type(error).__name__
-    if isinstance(error, TransferRiskError):
-        return Failed(kind, error.message, error.hint, error.file, log)
+    known = known_error(error)
+    if known is not None:
+        return Failed(kind, known.message, known.hint, known.file, log)
     if isinstance(error, ImportError):
         missing = getattr(error, "name", None) or "A library"
         return Failed(kind, f"{missing} cannot be imported: {error}.", _INSTALL, None, log)
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
-        return Failed(kind, "There was not enough memory.", _OUT_OF_MEMORY, None, log)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        hint = "Free some space or choose another output folder."
-        return Failed(kind, "The disk is full.", hint, _file(error), log)
     if isinstance(error, OSError):
         return Failed(kind, f"{error.strerror or error}.", _REPORT, _file(error), log)
     return Failed(kind, f"The task failed unexpectedly: {error or kind}", _REPORT, None, log)

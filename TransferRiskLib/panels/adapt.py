@@ -49,7 +49,7 @@ class AdaptPanel(Panel):
             option.show(adapting.settings)
         estimate = adapting.estimate()
         say(ui.estimateLabel, estimate.sentence if estimate else "")
-        say(ui.auditLabel, adapting.audit_sentence)
+        say(ui.outcomeLabel, adapting.outcome_sentence)
         header, rows = adapting.audit_table()
         fill(ui.auditTable, header, rows, stretch=0)
         bundle = adapting.bundle

@@ -12,7 +12,7 @@ from TransferRiskLib.mrml import plots
 from TransferRiskLib.mrml.nodes import geometry_of
 from TransferRiskLib.records import to_json
 from TransferRiskLib.session.adapt_settings import brings_new_labels, can_compose, composed
-from TransferRiskLib.session.audit import audit_sentences, audit_table
+from TransferRiskLib.session.audit import audit_table, outcome_sentences
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no, prediction_settings
 from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
@@ -207,9 +207,9 @@ class Adapting:
         return chart
 
     @property
-    def audit_sentence(self) -> str:
-        """The negative-transfer audit in words; empty without one."""
-        return audit_sentences(self.run.result.audit if self.run.result is not None else ())
+    def outcome_sentence(self) -> str:
+        """The negative-transfer audit, and what intensity curves did, in words; empty without either."""
+        return outcome_sentences(self.run.result)
 
     def audit_table(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Header and rows (label, transferred, from scratch, difference)."""

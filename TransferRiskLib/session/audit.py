@@ -1,13 +1,33 @@
-"""The negative-transfer audit for the window: a sentence or three, and a table."""
+"""What came of an adaptation, for the window: sentences on audit and curves, and the audit's table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from TransferRiskLib.tasks.results import AuditRow
+from TransferRiskLib.tasks.results import AdaptResult, AuditRow
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+
+
+def outcome_sentences(result: AdaptResult | None) -> str:
+    """Audit and intensity curves in plain words; empty without a result, or one that has neither.
+
+    Example:
+        `Transfer helped GM (+3.1 Dice points). The contrast was matched: intensity curves raised what
+        the source tells about the labels from 2 % to 87 %.`
+    """
+    if result is None:
+        return ""
+    sentences = [audit_sentences(result.audit)]
+    if result.score_without_curves is not None:
+        text = _(
+            "The contrast was matched: intensity curves raised what the source tells about the labels "
+            "from {before} % to {after} %."
+        )
+        before, after = (round(100 * s) for s in (result.score_without_curves, result.normalised_score))
+        sentences.append(text.format(before=before, after=after))
+    return " ".join(filter(None, sentences))
 
 
 def audit_sentences(rows: Sequence[AuditRow]) -> str:
