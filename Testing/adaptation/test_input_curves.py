@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from bright_source import bright_model, dark
 from tiny_training import SIZE, ball_case
 from torch import nn
 
@@ -17,35 +18,8 @@ from TransferRiskLib.adaptation.settings import AdaptationSettings, preset_setti
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import Cancelled
 from TransferRiskLib.inference.settings import PredictionSettings
-from TransferRiskLib.models.card import ModelCard, Normalisation
-from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.transfer.balanced import balanced_score
-
-
-class Bright(nn.Module):
-    """Foreground where the image is bright: P(1|x) = sigmoid(8 (x - 1))."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(8.0))
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.cat([torch.zeros_like(image), self.weight * (image - 1)], 1)
-
-
-def bright_model(nonzero: bool = False, channels: tuple[str, ...] = ("T1",)) -> SourceModel:
-    scheme = LabelScheme.of("ball")
-    how = Normalisation(nonzero=nonzero)
-    return SourceModel(ModelCard("bright", channels, scheme, normalisation=how, patch_size=SIZE), Bright())
-
-
-def dark(case):
-    """The ball in the middle of the range, what is around it at either end: no state of `Bright` is its."""
-    random = np.random.default_rng(0)
-    around = 1.5 * (-1.0) ** random.integers(0, 2, SIZE)
-    image = np.where(case.labels.numpy() > 0, 0.0, around) + random.normal(0, 0.05, SIZE)
-    return dataclasses.replace(case, image=torch.from_numpy(image).float()[None])
 
 
 def fitted(source, cases, progress=None, **changes):

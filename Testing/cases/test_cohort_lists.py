@@ -162,7 +162,7 @@ class TestLists:
             ({"name": "a", "images": {"T1": 3}}, "not a list of cases"),
             ({"name": "a", "images": {"T1": "a.nii"}, "lables": "a.nii"}, "unknown field 'lables'"),
             ({"name": "a", "images": {"T1": "a.nii"}, "annotation": {"axis": "z"}}, "annotation.axis"),
-            ({"name": "a", "images": {"T1": "a.nii"}, "labels": 3}, "labels must be str"),
+            ({"name": "a", "images": {"T1": "a.nii"}, "labels": 3}, "labels must be a text"),
         ],
     )
     def test_a_bad_json_list_is_refused(self, tmp_path, entry, cause):

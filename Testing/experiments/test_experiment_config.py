@@ -37,7 +37,7 @@ def with_scenario(**changes: Any) -> dict[str, Any]:
         (tiny(methods={}), "methods"),
         (tiny(name=3), "experiment.name"),
         (tiny(budget={"stepz": 3}), "stepz"),
-        (tiny(budget={"steps": "many"}), "steps must be int"),
+        (tiny(budget={"steps": "many"}), "steps must be a whole number"),
         (tiny(tuned=True), "tuning"),
         (tiny(baseline=["nobody"]), "nobody"),
         (with_scenario(source="nobody"), "nobody"),

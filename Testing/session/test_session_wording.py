@@ -129,7 +129,13 @@ def test_the_card_the_ranking_and_its_table(ready, bundle) -> None:
     assert translated(*(heading for heading, _ in session.models.card_summary()))
     score = ModelScore("tiny", bundle, -0.5, 0.25, {})
     session._desk.update(replace(session.state, ranking=(score,)), "models")
-    assert translated(*session.models.ranking()[0])
+    header, rows = session.models.ranking()
+    assert translated(*header) and rows == (("tiny", "0.250", "-0.500"),)
+    matched = replace(score, model="matched", normalised=0.75, without_curves=0.1)
+    session._desk.update(replace(session.state, ranking=(matched, score)), "models")
+    header, rows = session.models.ranking()
+    assert translated(*header)
+    assert rows == (("matched", "0.750", "0.100", "-0.500"), ("tiny", "0.250", "", "-0.500"))
 
 
 def test_maps_their_table_titles_and_score(ready, bundle, played, finish) -> None:

@@ -130,6 +130,12 @@ class Grounds:
         """The ground of a training on some of the cases."""
         return self._with_curves(train) if self.curved else self.plain
 
+    def fitted_source(self) -> SourceModel | None:
+        """The source with curves fitted to all cases, whether they help in the end or not; None where no
+        shape of a curve was worth a fit."""
+        ground = self._with_curves(range(len(self.plain.cases)))
+        return None if ground is self.plain else ground.source
+
     def _with_curves(self, train: Sequence[int]) -> Ground:
         key = tuple(train)
         if self._last is None or self._last[0] != key:

@@ -20,26 +20,37 @@ def _add_options(parser: argparse.ArgumentParser, required: bool) -> None:
     )  # fmt: skip
     add_output(parser, required, "the table of scores")
     add_cohort(parser, required)
+    parser.add_argument(
+        "--input-curves", choices=("auto", "off"), default=argparse.SUPPRESS,
+        help="auto scores a model through intensity curves where they make it tell clearly more (scans of "
+        "another contrast), as the recommended adaptation would use it; off as it is (default auto)",
+    )  # fmt: skip
     add_prediction(parser)
 
 
 def _request(given: Given) -> RankRequest:
     models = tuple(given["models"])
-    return RankRequest(models, cohort_input(given, models), given["output"], prediction_settings(given))
+    return RankRequest(
+        models, cohort_input(given, models), given["output"], prediction_settings(given),
+        given.get("input_curves", "auto"),
+    )  # fmt: skip
 
 
 def _show(result: RankResult) -> list[str]:
     labels = list(dict.fromkeys(label for score in result.scores for label in score.per_class))
+    curves = any(score.without_curves is not None for score in result.scores)
     rows = [
         [
             score.model,
             score.normalised,
+            *([score.without_curves] if curves else []),
             score.leep,
-            *(score.per_class.get(label, float("nan")) for label in labels),
+            *(score.per_class.get(label) for label in labels),
         ]
         for score in result.scores
     ]
-    return [*table(["model", "score", "LEEP", *labels], rows), "", f"table: {result.table}"]
+    header = ["model", "score", *(["without curves"] if curves else []), "LEEP", *labels]
+    return [*table(header, rows), "", f"table: {result.table}"]
 
 
 COMMAND = Command(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines of a table: text to the left, numbers to the right with three decimals.
+    """Lines of a table: text to the left, numbers to the right with three decimals; None is an empty cell.
 
     Example:
         >>> table(["label", "Dice"], [["tumour", 0.5]])
         ['label    Dice', 'tumour  0.500']
     """
-    cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(not isinstance(row[column], str) for row in rows) for column in range(len(header))]
     widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
     return [
@@ -22,3 +22,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
         ).rstrip()
         for line in [list(header), *cells]
     ]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

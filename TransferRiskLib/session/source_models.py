@@ -158,16 +158,19 @@ class SourceModels:
         """Header and rows of the table of normalised scores, best first; no rows before a ranking."""
         scores = self._desk.state.ranking
         labels = tuple(dict.fromkeys(label for score in scores for label in score.per_class))
+        curves = any(score.without_curves is not None for score in scores)
         rows = tuple(
             (
                 score.model,
                 f"{score.normalised:.3f}",
+                *((_number(score.without_curves),) if curves else ()),
                 f"{score.leep:.3f}",
-                *(f"{score.per_class[label]:.3f}" if label in score.per_class else "" for label in labels),
+                *(_number(score.per_class.get(label)) for label in labels),
             )
             for score in scores
         )
-        return (_("Model"), _("Score (0 to 1)"), _("LEEP (nats)"), *labels), rows
+        without = (_("Without curves"),) if curves else ()
+        return (_("Model"), _("Score (0 to 1)"), *without, _("LEEP (nats)"), *labels), rows
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""
@@ -202,6 +205,10 @@ class SourceModels:
 
     def _keep_added(self, paths: list[Path]) -> None:
         self._desk.settings.set("AddedModels", json.dumps([str(path) for path in paths]))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 class _RankPlan(ExchangePlan):

@@ -8,8 +8,14 @@ import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from TransferRiskLib.adaptation.grounds import Grounds
+from TransferRiskLib.adaptation.input_curves import LEAST_GAIN
+from TransferRiskLib.adaptation.settings import preset_settings
 from TransferRiskLib.atomic import made_folder, write_json, write_text
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.inference.devices import resolve_device
+from TransferRiskLib.inference.prepare import prepare
+from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
@@ -27,7 +33,8 @@ from TransferRiskLib.transfer.scores import TransferScore, score
 def rank(request: RankRequest, progress: Progress) -> RankResult:
     """Score every model on the same labelled cases and sort them by normalised score.
 
-    Writes `ranking.csv` and `ranking.json` into the output folder.
+    With curves, the cases are all in memory for a fit, as in an adaptation. Writes `ranking.csv` and
+    `ranking.json` into the output folder.
 
     Raises:
         SettingsError: no models. ModelError, CaseError, ...: see the parts.
@@ -46,30 +53,63 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
         target.read_once(progress)
     names = _distinct([model.card.name for _, model, _ in models])
     scores: dict[str, TransferScore] = {}
+    without: dict[str, float] = {}
     for name, (_, model, target) in zip(names, models, strict=True):
         with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
-            stored = StoredStates(model, target, Path(scratch), request.prediction, progress)
-            sums = stored.leep_sums()
-        assert sums is not None, "every case is labelled"
-        scores[name] = score(name, stored.statistics, sums)
+            scorer = _Scorer(name, target, Path(scratch), request.prediction, progress)
+            scores[name] = plain = scorer.score(model)
+            if request.input_curves == "auto" and plain.normalised <= 1 - LEAST_GAIN:
+                curved = scorer.curved_score(model)
+                if curved is not None and curved.normalised >= plain.normalised + LEAST_GAIN:
+                    scores[name], without[name] = curved, plain.normalised
     ranked = rank_scores(list(scores.values()))
     paths = dict(zip(names, (path for path, _, _ in models), strict=True))
     results = tuple(
-        ModelScore(s.model, paths[s.model], s.leep, s.normalised, dict(s.per_class)) for s in ranked
+        ModelScore(s.model, paths[s.model], s.leep, s.normalised, dict(s.per_class), without.get(s.model))
+        for s in ranked
     )
     header, rows = ranking_table(ranked)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*header, "normalised_without_curves"])
+    table.writerows([*row, without.get(entry.model, "")] for row, entry in zip(rows, ranked, strict=True))
     write_text(request.output / "ranking.csv", text.getvalue())
     about = provenance(
         "rank",
         [model for _, model, _ in models],
         [case.name for case in request.target.cohort.cases],
-        to_json(request.prediction),
+        {"input_curves": request.input_curves, "prediction": to_json(request.prediction)},
     )
     write_json(request.output / "ranking.json", {"scores": to_json(results), "provenance": about})
     progress.artifact(request.output / "ranking.csv", "ranking")
     return RankResult(results, request.output / "ranking.csv")
+
+
+class _Scorer:
+    """Scores one source model on the cases, as it is and through curves."""
+
+    def __init__(
+        self, name: str, target: Target, folder: Path, prediction: PredictionSettings, progress: Progress
+    ) -> None:
+        self._name, self._target, self._folder = name, target, folder
+        self._prediction, self._progress = prediction, progress
+
+    def score(self, model: SourceModel) -> TransferScore:
+        """The score of a model on the cases' own grids."""
+        stored = StoredStates(model, self._target, self._folder, self._prediction, self._progress)
+        sums = stored.leep_sums()
+        assert sums is not None, "every case is labelled"
+        return score(self._name, stored.statistics, sums)
+
+    def curved_score(self, model: SourceModel) -> TransferScore | None:
+        """The score through curves that are fitted as the recommended adaptation does; None without any."""
+        device, card = resolve_device(self._prediction.device), model.card
+        cases = [prepare(card, loaded) for loaded in self._target]
+        fitted = Grounds(
+            model, cases, self._target.labels, preset_settings("recommended"), card.patch_size, device,
+            self._prediction, self._folder / "curves", self._progress,
+        ).fitted_source()  # fmt: skip
+        return None if fitted is None else self.score(fitted)
 
 
 def _own_channels(target: CohortInput, model: SourceModel) -> CohortInput:

@@ -34,12 +34,18 @@ class CohortInput:
 
 @dataclass(frozen=True)
 class RankRequest:
-    """Compare source models on the same labelled cases."""
+    """Compare source models on the same labelled cases.
+
+    Attributes:
+        input_curves: `auto` scores a model through intensity curves where they make it tell clearly more
+            (scans of another contrast), as the recommended adaptation would use it; `off` as it is.
+    """
 
     models: tuple[Path, ...]
     target: CohortInput
     output: Path
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    input_curves: Literal["off", "auto"] = "auto"
 
 
 @dataclass(frozen=True)

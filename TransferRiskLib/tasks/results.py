@@ -17,6 +17,8 @@ class ModelScore:
         leep: Mean log EEP over labelled voxels, in nats, at most 0.
         normalised: (LEEP + H(Y)) / H(Y), 0 (says nothing) to 1 (says all).
         per_class: Normalised score of every target label against the rest.
+        without_curves: The normalised score before the scans were taken through intensity curves; None
+            where there are none.
     """
 
     model: str
@@ -24,6 +26,7 @@ class ModelScore:
     leep: float
     normalised: float
     per_class: Mapping[str, float]
+    without_curves: float | None = None
 
 
 @dataclass(frozen=True)
