@@ -79,7 +79,7 @@ def fit_curves(
         seed: Of the patches; the same seed gives the same curves on a CPU.
         device: Of the network meanwhile.
         mixed_precision: bfloat16 on CUDA.
-        progress: Told of the refinement and asked for cancel.
+        progress: Told of both and asked for cancel.
 
     Returns:
         The curves; None where the intensities are best left as they are.
@@ -87,6 +87,7 @@ def fit_curves(
     sampler = PatchSampler([TrainingCase.of(case) for case in cases], patch, "balanced")
     fit = _Fit(source, _points(cases, source.card.normalisation.nonzero), targets, device, mixed_precision)
     shown = [sampler.draw(np.random.default_rng([seed, n]), 1).to(device) for n in range(SCREENED)]
+    progress.stage("Comparing contrasts", len(source.card.channels) * len(SHAPES))
     unchanged = fit.score(shown)
     best = fit.choose_shapes(shown, progress)
     if best < unchanged + LEAST_GAIN:
@@ -195,6 +196,7 @@ class _Fit:
                 score = self.score(batches)
                 if score > best:
                     best, chosen = score, channel.clone()
+                progress.step()
             channel.copy_(chosen)
         return float(best)
 
