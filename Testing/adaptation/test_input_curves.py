@@ -43,6 +43,27 @@ def test_scans_of_another_contrast_get_a_curve_under_which_the_source_tells_of_u
     assert told(source, unseen) < 0.4 and told(source, unseen, curves) > 0.7
 
 
+def test_the_fit_is_the_same_whatever_the_range_of_the_intensities():
+    """A model of 0..1 images, say, gets the curve of one of z-scores, in its own units."""
+    source, case = bright_model(), dark(ball_case(1))
+    (want,) = fitted(source, [case], steps=10)
+    small = dataclasses.replace(source, network=Magnified(source.network, 16.0))
+    (curve,) = fitted(small, [dataclasses.replace(case, image=case.image / 16)], steps=10)
+    np.testing.assert_allclose(16 * np.array(curve.x), want.x, rtol=1e-5)
+    np.testing.assert_allclose(16 * np.array(curve.y), want.y, rtol=1e-4, atol=1e-4)
+
+
+class Magnified(nn.Module):
+    """A network after a factor on its images."""
+
+    def __init__(self, network: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.network(self.factor * image)
+
+
 def test_scans_that_the_source_knows_are_left_as_they_are():
     assert fitted(bright_model(), [ball_case(1)]) is None
 
