@@ -1,4 +1,4 @@
-"""Without validation cases the fit on the training cases decides whether weights are averaged."""
+"""Without validation cases: whether weights are averaged."""
 
 from __future__ import annotations
 
@@ -36,3 +36,12 @@ def test_an_average_that_loses_the_fit_is_not_taken(informed, tmp_path, monkeypa
     adapted = adapt_model(informed, [ball_case(9)], TARGET, settings, CPU, tmp_path, Progress())
     assert adapted.normalised_score > 0.1
     assert adapted.shares.adapted == share
+
+
+def test_weights_are_not_averaged_where_two_labels_start_from_one_row(informed, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapting, "LOST_FIT", 2.0)
+    settings = preset_settings("recommended", steps=2, **COMMON)
+    halves = LabelScheme.of("top", "bottom")
+    adapted = adapt_model(informed, [ball_case(9, classes=3)], halves, settings, CPU, tmp_path, Progress())
+    assert adapted.normalised_score > 0.1
+    assert (adapted.shares.adapted, adapted.shares.eep) == (1.0, 0.5)

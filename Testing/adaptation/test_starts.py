@@ -28,7 +28,7 @@ def test_a_matching_head_is_kept_to_the_bit_and_needs_no_probe():
     source = tiny_model("CSF", "GM")
     start = starting_network(source, LabelScheme.of("csf", "gm"), AdaptationSettings(head="auto"))
     assert torch.equal(outputs(start.network), outputs(source.network))
-    assert (start.probe_steps, start.fresh) == (0, set())
+    assert (start.probe_steps, start.fresh, start.divides) == (0, set(), False)
 
 
 def test_reordered_labels_permute_the_rows():
@@ -71,6 +71,7 @@ def test_translated_rows_divide_the_probability_of_their_source_class():
     # the background's own row is kept by its name only beside other kept rows: here it is translated
     torch.testing.assert_close(ours, unnormalised / unnormalised.sum(1, keepdim=True))
     assert start.probe_steps == AdaptationSettings().probe_steps
+    assert start.divides, "top and bottom both start from the organ's row"
 
 
 def test_a_name_wins_over_the_translation():
@@ -80,6 +81,20 @@ def test_a_name_wins_over_the_translation():
     theirs, ours = outputs(source.network), outputs(start.network)
     torch.testing.assert_close(ours[:, :2], theirs)
     assert (ours[:, 2] - theirs[:, 0]).mean().item() == pytest.approx(math.log(10 / 100), abs=1e-5)
+    assert start.divides, "the rim starts from the background's row, which the background has too"
+
+
+def test_labels_with_a_row_each_are_not_divided_though_they_look_like_one_class():
+    source, target = tiny_model("organ", "rim"), LabelScheme.of("rim", "organ")
+    joint = [[90.0, 0.0, 0.0], [0.0, 20.0, 10.0], [0.0, 40.0, 10.0]]
+    statistics = JointStatistics(
+        np.array(joint), np.array([90, 30, 50]), target.names, ("background", "organ", "rim")
+    )
+    settings = AdaptationSettings(head="translate")
+    assert not starting_network(source, target, settings, statistics).divides
+    other = LabelScheme.of("top", "organ")
+    statistics = JointStatistics(statistics.joint, statistics.counts, other.names, statistics.states)
+    assert starting_network(source, other, settings, statistics).divides
 
 
 def test_the_start_of_an_average_is_the_probed_network():
@@ -87,6 +102,7 @@ def test_the_start_of_an_average_is_the_probed_network():
     target = LabelScheme.of("lesion")
     statistics = statistics_of([[95.0, 5.0], [0.0, 10.0]], target)
     start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    assert not start.divides
     fresh = starting_network(source, target, AdaptationSettings())
     trained = {name: torch.full_like(value, 3.0) for name, value in start.before.items()}
     probed = {name: torch.full_like(value, 1.0) for name, value in start.before.items()}

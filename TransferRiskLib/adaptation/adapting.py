@@ -151,7 +151,8 @@ class _Adaptation:
         start = starting_network(self.source, self.target, s, statistics if self.translates else None)
         averages = s.scheme != "scratch" and not start.fresh
         self.candidates = candidate_shares(s, averages)
-        shares = default_shares(s, averages, normalised)
+        # between a start that cannot tell labels apart and a network that can, the path is not low
+        shares = default_shares(s, averages and not start.divides, normalised)
         keep: tuple[str, ...] = ()
         if s.postprocess == "largest-component":
             keep = self.target.names[1:]

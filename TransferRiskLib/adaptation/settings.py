@@ -124,7 +124,8 @@ class AdaptationSettings:
             where weights are averaged as well).
         wise_ft: Share of the adapted weights when averaged with the start (Wortsman et al. 2022);
             1 is the adapted model itself; None chooses it on the validation folds, or takes 0.75 where
-            the source informs about the target and its head was kept or translated.
+            the source informs about the target and its head was kept or translated, each label from a
+            row of its own.
         folds: Validation folds over the target's subjects; None chooses (leave-one-out up to five
             subjects, else five), 0 or 1 trains on all cases with a fixed schedule.
         audit: Train from scratch with the same budget on the same folds and report the difference.

@@ -32,6 +32,8 @@ class Start:
         config: Its definition; None for TorchScript.
         head: Names of the parameters that the linear probe trains.
         fresh: Names of the parameters of which any part does not come from the source.
+        divides: Whether several target labels start from one row of the source's head: the start cannot
+            tell them apart.
         new_head: Names of the head's parameters unless the source's head was kept whole.
         probe_steps: Steps of the linear probe.
         before: The weights, to average with later.
@@ -41,6 +43,7 @@ class Start:
     config: dict[str, Any] | None
     head: set[str]
     fresh: set[str]
+    divides: bool
     new_head: set[str]
     probe_steps: int
     before: dict[str, torch.Tensor]
@@ -103,6 +106,7 @@ def starting_network(
     complete = keep and matches
     translated = rows is not None and source.card.activation == "softmax"
     fresh = set() if complete or translated else set(head)
+    divides = translated and not complete and _shares_a_row(source, target, rows or {}, keep)
     if settings.scheme == "scratch":
         if config is None:
             raise SettingsError(
@@ -116,7 +120,15 @@ def starting_network(
     probing = settings.head in ("auto", "translate", "probe") and not complete
     steps = settings.probe_steps if probing and settings.scheme != "scratch" else 0
     new_head = set() if complete or settings.scheme == "scratch" else set(head)
-    return Start(network, config, head, fresh, new_head, steps, copy_of(network.state_dict()))
+    return Start(network, config, head, fresh, divides, new_head, steps, copy_of(network.state_dict()))
+
+
+def _shares_a_row(
+    source: SourceModel, target: LabelScheme, rows: dict[int, tuple[int, float]], keep: bool
+) -> bool:
+    named = {name.casefold(): row for row, name in enumerate(source.card.labels.names)} if keep else {}
+    origins = {named.get(name.casefold(), rows[y][0]) for y, name in enumerate(target.names)}
+    return len(origins) < len(target.names)
 
 
 def translated_rows(statistics: JointStatistics) -> dict[int, tuple[int, float]]:
