@@ -84,6 +84,18 @@ def test_pairs_come_from_the_cells_of_reports(tmp_path, capsys):
     assert (output / "correlation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_scenarios_of_one_name_in_two_reports_are_two_pairs(tmp_path):
+    header = "scenario,method,normalised_score,dice_lc\n"
+    cells = {"brains": "site,plain,0.5,0.8\nage,plain,0.4,0.7\n", "hips": "site,plain,0.1,0.6\n"}
+    for study, text in cells.items():
+        (tmp_path / study).mkdir()
+        (tmp_path / study / "cells.csv").write_text(header + text)
+    found = read_pairs([tmp_path / study / "cells.csv" for study in cells])
+    assert [(row.scenario, row.cells, row.score, row.dice) for row in found] == [
+        ("brains: site", 1, 0.5, 0.8), ("age", 1, 0.4, 0.7), ("hips: site", 1, 0.1, 0.6),
+    ]  # fmt: skip
+
+
 def test_what_cannot_be_read_is_refused(tmp_path, capsys):
     with pytest.raises(SettingsError, match="cannot be read"):
         read_pairs([tmp_path / "missing.csv"])

@@ -44,23 +44,31 @@ class PairRow:
 def read_pairs(files: Sequence[Path]) -> list[PairRow]:
     """The source/target pairs in the `cells.csv` of reports; cells without a score are passed over.
 
+    Scenarios of several reports that have one name are different pairs, told apart by the report's folder.
+
     Raises:
         SettingsError: a file that cannot be read.
     """
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    found: dict[tuple[Path, str, str], list[tuple[float, float]]] = {}
     for file in files:
         try:
             with file.open(newline="", encoding="utf-8") as handle:
                 for row in csv.DictReader(handle):
                     if row["normalised_score"] and row["dice_lc"]:
-                        key = row["scenario"], row["method"]
+                        key = file, row["scenario"], row["method"]
                         numbers = float(row["normalised_score"]), float(row["dice_lc"])
                         found.setdefault(key, []).append(numbers)
         except (OSError, KeyError, ValueError) as error:
             raise SettingsError(f"cannot be read as cells ({error}).", file=file) from error
+    places = {scenario: {f for f, name, _ in found if name == scenario} for _, scenario, _ in found}
     return [
-        PairRow(*key, len(cells), *(float(mean) for mean in np.mean(cells, axis=0)))
-        for key, cells in found.items()
+        PairRow(
+            scenario if len(places[scenario]) == 1 else f"{file.parent.name}: {scenario}",
+            method,
+            len(cells),
+            *(float(mean) for mean in np.mean(cells, axis=0)),
+        )
+        for (file, scenario, method), cells in found.items()
     ]
 
 
