@@ -142,11 +142,13 @@ def test_maps_their_table_titles_and_score(ready, bundle, played, finish) -> Non
     session, _ = ready
     session.maps.compute()
     assert translated(session.jobs.progress.title)
-    score = ModelScore("tiny", bundle, -0.5, 0.25, {})
+    score = ModelScore("tiny", bundle, -0.5, 0.25, {}, unnamed=("rim", "lesion"))
     run = MapRun("run", str(bundle), (MappedCase("Anna", "gone", {"risk": "gone"}),), score=score)
     display = replace(session.state.display, run="run", case="Anna")
     session._desk.update(replace(session.state, runs=(run,), display=display), "maps")
-    assert translated(session.maps.can_show()[1], session.maps.score_sentence(), *session.maps.table()[0])
+    assert translated(session.maps.can_show()[1], *session.maps.score_sentence().split(". "))
+    assert session.maps.score_sentence().count("rim, lesion") == 1
+    assert translated(*session.maps.table()[0])
     assert translated(*(session.maps.title(kind) for kind in STYLES))
 
 

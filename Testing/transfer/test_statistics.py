@@ -34,6 +34,17 @@ def test_sums_worked_out_by_hand():
     np.testing.assert_allclose(s.conditional, [[5 / 6, 0.3, 0.5], [1 / 6, 0.7, 0.5]])
 
 
+def test_classes_that_no_output_stands_for():
+    """P(y|z) by hand: of a 90 % background, 10 % wall; of b 40 % wall, 60 % cavity: neither is a wall's."""
+    joint, counts = np.array([[90.0, 0.0], [10.0, 40.0], [0.0, 60.0]]), np.array([90, 50, 60])
+    names = ("background", "wall", "cavity")
+    assert JointStatistics(joint, counts, names, ("a", "b")).unnamed == ("wall",)
+    joint, counts = np.array([[90.0, 0.0], [10.0, 40.0], [0.0, 0.0]]), np.array([90, 50, 0])
+    assert JointStatistics(joint, counts, names, ("a", "b")).unnamed == (), (
+        "a class without voxels is no class here"
+    )
+
+
 def test_mutual_information_by_hand():
     perfect = JointStatistics(np.diag([2.0, 2.0]), np.array([2, 2]), TWO, ("p", "q"))
     useless = JointStatistics(np.ones((2, 2)), np.array([2, 2]), TWO, ("p", "q"))

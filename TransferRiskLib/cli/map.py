@@ -9,7 +9,7 @@ from pathlib import Path
 from TransferRiskLib.cli.cohort_options import add_cohort, cohort_input
 from TransferRiskLib.cli.command import Command, Given, add_model, add_output
 from TransferRiskLib.cli.prediction_options import add_prediction, prediction_settings
-from TransferRiskLib.cli.tables import table
+from TransferRiskLib.cli.tables import table, unnamed_lines
 from TransferRiskLib.tasks.requests import MapKind, MapRequest
 from TransferRiskLib.tasks.results import MapResult
 
@@ -44,7 +44,8 @@ def _show(result: MapResult) -> list[str]:
     lines = []
     if result.score is not None:
         score = result.score
-        lines += [f"{score.model}: score {score.normalised:.3f} of 1, LEEP {score.leep:.3f} nats", ""]
+        lines.append(f"{score.model}: score {score.normalised:.3f} of 1, LEEP {score.leep:.3f} nats")
+        lines += [*unnamed_lines(score), ""]
     if result.risk:
         rows = [
             [row.case, row.label, row.mean, row.median, row.q95, row.negative_share] for row in result.risk

@@ -8,7 +8,7 @@ from pathlib import Path
 from TransferRiskLib.cli.cohort_options import add_cohort, cohort_input
 from TransferRiskLib.cli.command import Command, Given, add_output
 from TransferRiskLib.cli.prediction_options import add_prediction, prediction_settings
-from TransferRiskLib.cli.tables import table
+from TransferRiskLib.cli.tables import table, unnamed_lines
 from TransferRiskLib.tasks.requests import RankRequest
 from TransferRiskLib.tasks.results import RankResult
 
@@ -50,7 +50,8 @@ def _show(result: RankResult) -> list[str]:
         for score in result.scores
     ]
     header = ["model", "score", *(["without curves"] if curves else []), "LEEP", *labels]
-    return [*table(header, rows), "", f"table: {result.table}"]
+    remarks = [line for score in result.scores for line in unnamed_lines(score)]
+    return [*table(header, rows), "", *remarks, f"table: {result.table}"]
 
 
 COMMAND = Command(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from TransferRiskLib.tasks.results import ModelScore
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Lines of a table: text to the left, numbers to the right with three decimals; None is an empty cell.
@@ -22,6 +24,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
         ).rstrip()
         for line in [list(header), *cells]
     ]
+
+
+def unnamed_lines(score: ModelScore) -> list[str]:
+    """A line on the labels that a model cannot name by itself; none where it has an output for each."""
+    labels = ", ".join(score.unnamed)
+    return [f"{score.model} has no output that stands for {labels}"] if labels else []
 
 
 def _cell(value: object) -> str:

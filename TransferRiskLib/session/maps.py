@@ -218,7 +218,11 @@ class Maps:
         if run is None or run.score is None:
             return ""
         text = _("{model} tells {share} of what there is to know about the labels here.")
-        return text.format(model=run.score.model, share=f"{run.score.normalised:.0%}")
+        sentence = text.format(model=run.score.model, share=f"{run.score.normalised:.0%}")
+        if not run.score.unnamed:
+            return sentence
+        text = _("None of its outputs stands for {labels}.")
+        return f"{sentence} {text.format(labels=', '.join(run.score.unnamed))}"
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model_score = None
     if sums is not None:
         s = score(model.card.name, statistics, sums)
-        model_score = ModelScore(s.model, request.model, s.leep, s.normalised, dict(s.per_class))
+        model_score = ModelScore.of(s, request.model)
         if s.floored:
             progress.message(
                 f"{s.floored} voxels have a label that the statistics do not know; "

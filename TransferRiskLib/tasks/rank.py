@@ -64,10 +64,7 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
                     scores[name], without[name] = curved, plain.normalised
     ranked = rank_scores(list(scores.values()))
     paths = dict(zip(names, (path for path, _, _ in models), strict=True))
-    results = tuple(
-        ModelScore(s.model, paths[s.model], s.leep, s.normalised, dict(s.per_class), without.get(s.model))
-        for s in ranked
-    )
+    results = tuple(ModelScore.of(entry, paths[entry.model], without.get(entry.model)) for entry in ranked)
     header, rows = ranking_table(ranked)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

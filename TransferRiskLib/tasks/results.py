@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it brings in torch, and a GUI reads results
+    from TransferRiskLib.transfer.scores import TransferScore
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class ModelScore:
         per_class: Normalised score of every target label against the rest.
         without_curves: The normalised score before the scans were taken through intensity curves; None
             where there are none.
+        unnamed: Labels that no output of the model stands for, by P(y|z): whatever the score, its
+            translation (EEP) names them next to nowhere.
     """
 
     model: str
@@ -27,6 +33,13 @@ class ModelScore:
     normalised: float
     per_class: Mapping[str, float]
     without_curves: float | None = None
+    unnamed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, score: TransferScore, path: Path, without_curves: float | None = None) -> ModelScore:
+        """The record of a score."""
+        per_class = dict(score.per_class)
+        return cls(score.model, path, score.leep, score.normalised, per_class, without_curves, score.unnamed)
 
 
 @dataclass(frozen=True)

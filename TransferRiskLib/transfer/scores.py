@@ -214,6 +214,7 @@ class TransferScore:
         counts: Voxels of every class, by name.
         entropy: H(Y), in nats.
         floored: Voxels whose EEP was raised to the floor.
+        unnamed: Classes that no output of the source stands for (`JointStatistics.unnamed`).
     """
 
     model: str
@@ -223,6 +224,7 @@ class TransferScore:
     counts: Mapping[str, int] = field(default_factory=dict)
     entropy: float = 0.0
     floored: int = 0
+    unnamed: tuple[str, ...] = ()
 
 
 def score(model: str, statistics: JointStatistics, sums: LeepSums) -> TransferScore:
@@ -247,6 +249,7 @@ def score(model: str, statistics: JointStatistics, sums: LeepSums) -> TransferSc
         dict(zip(sums.targets, sums.counts.tolist(), strict=True)),
         entropy(prior),
         int(sums.floored.sum()),
+        statistics.unnamed,
     )
 
 

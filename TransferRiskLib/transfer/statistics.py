@@ -211,6 +211,13 @@ class JointStatistics:
         return np.where(alive, columns, self.prior[:, None])
 
     @property
+    def unnamed(self) -> tuple[str, ...]:
+        """Target classes with voxels that no state makes the most probable, by P(y|z): the source has no
+        output that stands for them, so the EEP names them next to nowhere, whatever the score."""
+        named = set(self.conditional.argmax(0).tolist())
+        return tuple(name for y, name in enumerate(self.targets) if self.counts[y] > 0 and y not in named)
+
+    @property
     def source_marginal(self) -> np.ndarray:
         """P(z), (Z,) float64: how much of the labelled volume the source gives to each state."""
         self.prior  # noqa: B018  raises on empty statistics
