@@ -218,6 +218,7 @@ set(MODULE_PYTHON_SCRIPTS
   tasks/requests.py
   tasks/results.py
   tasks/segment.py
+  tasks/space.py
   tasks/stored_states.py
   tasks/target.py
   transfer/__init__.py

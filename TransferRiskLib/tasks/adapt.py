@@ -28,6 +28,7 @@ from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.provenance import fingerprint, provenance, without_names
 from TransferRiskLib.tasks.requests import AdaptRequest
 from TransferRiskLib.tasks.results import AdaptResult, AuditRow
+from TransferRiskLib.tasks.space import demand_space, space_for_training
 from TransferRiskLib.tasks.target import Target
 
 WORK = "work"
@@ -64,6 +65,9 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
         used.add(loaded)
         cases.append(prepare(model.card, loaded))
         progress.step()
+    if not (request.output / WORK).exists():  # of a run that is resumed a part is there already
+        asks_source = request.settings.scheme != "scratch"
+        demand_space(request.output, space_for_training(cases, model, asks_source))
     adapted = adapt_model(
         model,
         cases,

@@ -23,6 +23,7 @@ from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, ClassSummary, MapResult, ModelScore
+from TransferRiskLib.tasks.space import demand_space, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
 from TransferRiskLib.tasks.target import Target, case_folder
 from TransferRiskLib.transfer.maps import LABELLED_MAPS, MAX_RISK, UNLABELLED_MAPS, transfer_maps
@@ -53,6 +54,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
+    demand_space(request.output, space_for_states(target, model))
     target.read_once(progress)
     with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
         stored = StoredStates(model, target, Path(scratch), request.prediction, progress, given)

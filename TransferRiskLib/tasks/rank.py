@@ -23,6 +23,7 @@ from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
 from TransferRiskLib.tasks.results import ModelScore, RankResult
+from TransferRiskLib.tasks.space import demand_space, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
 from TransferRiskLib.tasks.target import Target
 from TransferRiskLib.transfer.ranking import rank as rank_scores
@@ -49,6 +50,8 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
         models.append((path, model, target))
         progress.step()
     _check_channel_map(request, [model for _, model, _ in models])
+    # the states of one model are gone before the next one's are made
+    demand_space(request.output, max(space_for_states(target, model) for _, model, target in models))
     for target in {model.card.channels: target for _, model, target in models}.values():
         target.read_once(progress)
     names = _distinct([model.card.name for _, model, _ in models])

@@ -22,6 +22,7 @@ from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
+from TransferRiskLib.tasks.space import demand_space, space_for_segmentations
 from TransferRiskLib.tasks.target import Target, case_folder, scans_only
 from TransferRiskLib.volumes.io import write_volume, write_volumes
 from TransferRiskLib.volumes.volume import Volume
@@ -42,6 +43,8 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     model = open_model(request.model)
     given = scans_only(request.target)
     target = Target(given, model.card, labelled=None, check=False)
+    volumes = int(request.uncertainty) + int(request.probabilities) * len(model.states)
+    demand_space(request.output, space_for_segmentations(target, volumes))
     done = []
     for case in target.cases:
         progress.check()
