@@ -84,7 +84,7 @@ class TargetCasesPanel(Panel):
         allow(ui.removeCaseButton, (True, "") if self._key else nothing, _("Its images stay in the scene."))
         tip = _("Draw on this case with the model's labels.")
         allow(ui.annotateButton, cases.can_annotate(self._key) if self._key else nothing, tip)
-        tip = _("Find the scan whose annotation would teach most, and where in it.")
+        tip = _("Find the scan that the model is least sure of, and where in it.")
         allow(ui.suggestButton, cases.can_suggest_next(), tip)
 
     def _status(self, row: CaseRow) -> str:
