@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from os import PathLike
 
+LOW_MEMORY_HINT = "Close other programs, choose a smaller patch or fewer cases, or use another device."
 _NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -133,10 +134,7 @@ def known_error(error: BaseException) -> TransferRiskError | None:
     if isinstance(error, TransferRiskError):
         return error
     if is_out_of_memory(error):
-        return DeviceError(
-            "There was not enough memory.",
-            hint="Close other programs, choose a smaller patch or fewer cases, or use another device.",
-        )
+        return DeviceError("There was not enough memory.", hint=LOW_MEMORY_HINT)
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return StorageError(
             "The disk is full.",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import traceback
 
-from TransferRiskLib.errors import TransferRiskError, known_error
+from TransferRiskLib.errors import LOW_MEMORY_HINT, TransferRiskError, known_error
 from TransferRiskLib.jobs.events import Failed
 
 _INSTALL = (
     "Install or repair it on the Environment panel (in Slicer), or with pip in the worker's Python; "
     "the log says what failed."
 )
-_OUT_OF_MEMORY = "Close other programs, choose a smaller patch or fewer cases, or use another device."
 _REPORT = "Run it again; if it stays so, report it together with the log."
 
 
@@ -61,7 +60,7 @@ def _exit_in_words(code: int | None) -> tuple[str, str]:
     if code is None:
         return "ended", _REPORT
     if killed is not None and code in (-killed, 128 + killed):
-        hint = f"Often the system does this when memory runs out. {_OUT_OF_MEMORY}"
+        hint = f"Often the system does this when memory runs out. {LOW_MEMORY_HINT}"
         return "was killed (SIGKILL)", hint
     if code < 0:
         try:
@@ -72,7 +71,7 @@ def _exit_in_words(code: int | None) -> tuple[str, str]:
     if code == 0xC0000005:
         return "crashed (access violation)", _REPORT
     if code in (0xC0000017, 0xC000012D):
-        return "was ended because memory ran out", _OUT_OF_MEMORY
+        return "was ended because memory ran out", LOW_MEMORY_HINT
     return f"ended with exit code {code}", _REPORT
 
 
