@@ -191,6 +191,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/measuring.py
   session/model_entries.py
   session/output.py
+  session/patients.py
   session/privacy.py
   session/row_checks.py
   session/running_job.py

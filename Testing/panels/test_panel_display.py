@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -368,3 +369,41 @@ def environment_panel(desk: SimpleNamespace) -> Any:
     from TransferRiskLib.panels.environment import EnvironmentPanel
 
     return next(panel for panel in desk.window.panels if isinstance(panel, EnvironmentPanel))
+
+
+def typed(edit: Any, text: str) -> None:
+    """Type a text into a line, as a person does."""
+    edit.setText(text)
+    edit.textEdited.emit(text)
+
+
+def test_what_is_typed_stays_until_the_typing_is_over(desk: SimpleNamespace) -> None:
+    """Names are kept without blanks at their ends: a blank in the middle is one at the end for a while."""
+    rows = desk.session.cases.rows
+
+    def rename(key: str, name: str) -> None:
+        desk.session.cases.rows = (replace(rows[0], name=name.strip()), *rows[1:])
+        desk.session.tell("cases")
+
+    desk.session.cases.rename = rename
+    edit = desk.ui.caseNameEdit
+    typed(edit, "Anna ")
+    desk.tick()
+    assert edit.text == "Anna "
+    typed(edit, "Anna Maria ")
+    desk.tick()
+    edit.editingFinished.emit()
+    assert edit.text == "Anna Maria", "what is kept"
+    desk.session.cases.rows = (replace(rows[0], name="Berta"), *rows[1:])
+    desk.session.tell("cases")
+    desk.tick()
+    assert edit.text == "Berta", "a change that comes from elsewhere shows"
+
+
+def test_the_patient_of_a_case(desk: SimpleNamespace) -> None:
+    desk.ui.caseTable.cellClicked.emit(1, 0)
+    desk.tick()
+    assert (desk.ui.casePatientEdit.text, desk.ui.casePatientEdit.placeholderText) == ("", "Doe (17)")
+    desk.session.calls.clear()
+    typed(desk.ui.casePatientEdit, "Doe")
+    assert ("cases.set_patient", "b", "Doe") in desk.session.calls

@@ -66,8 +66,14 @@ WORK = {
 
 @pytest.mark.parametrize("name", WORK)
 def test_the_work_of_an_adaptation_is_counted(name: str) -> None:
-    settings, subjects, new_labels, expected = WORK[name]
-    assert workload(settings, subjects, new_labels) == expected
+    settings, cases, new_labels, expected = WORK[name]
+    assert workload(settings, cases, cases, new_labels) == expected
+
+
+def test_cases_of_one_patient_are_held_out_together() -> None:
+    settings = AdaptationSettings(scheme="scratch", steps=10, validate_every=10, folds=None)
+    # Two patients give two folds; each of the five cases is validated once a validation, and at the end.
+    assert workload(settings, 5, 2, False) == Workload(3, 0, 30, 5 * (1 + 1), 5 * (1 + 1))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_the_counted_work_is_what_an_adaptation_does(monkeypatch, tmp_path, labe
         source, [ball_case(n) for n in range(3)], target, settings,
         PredictionSettings(device="cpu"), tmp_path, Progress(),
     )  # fmt: skip
-    expected = workload(settings, 3, brings_new_labels(target, source.card))
+    expected = workload(settings, 3, 3, brings_new_labels(target, source.card))
     assert done["steps"] == expected.steps
     assert expected.predictions / 2 <= done["predictions"] <= expected.predictions
     assert expected.scorings / 3 <= done["scorings"] <= expected.scorings
@@ -122,7 +128,7 @@ SPEED = Speed("cpu", 1e-5, 2e-6, 1e-7, 1000.0)
 
 def of(settings, model, speed=SPEED, card=CARD, prediction=None, device="cpu"):
     prediction = prediction or PredictionSettings()
-    return estimate(settings, prediction, card, model, [GRID] * 3, False, speed, device)
+    return estimate(settings, prediction, card, model, [GRID] * 3, 3, False, speed, device)
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_estimate_curves_audit_and_reasons_of_an_adaptation(ready, played, tmp_p
 
 def test_suggestions() -> None:
     assert translated(Suggestion("k", "Anna", 0.5).sentence)
-    assert translated(Suggestion("k", "Anna", 0.5, (1.0, 2.0, 3.0)).sentence)
+    assert translated(Suggestion("k", "Anna", 0.5, (1.0, 2.0, 3.0), known_patient=True).sentence)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, found) in REPORTS.items() if found])

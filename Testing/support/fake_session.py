@@ -81,6 +81,7 @@ class FakeSession:
             channels=("T1",),
             missing=lambda key: [] if key == "a" else ["The segmentation is missing."],
             remarks=lambda key: [],
+            found_patient=lambda key: {"a": "Anna", "b": "Doe (17)"}[key],
             segments=lambda key: ("grey", "white") if key == "a" else (),
             label_choices=lambda: ("background", "GM", "WM"),
             label_of=lambda key, segment: {"grey": "GM", "white": None}[segment],

@@ -124,6 +124,19 @@ def put_beside(node: Node, other: Node) -> None:
         put_in_folder(node, tree.GetItemParent(item))
 
 
+def patient_of(node: Node) -> str | None:
+    """The name of the patient under whom a node stands in the subject hierarchy, as for what was loaded
+    from DICOM; None without one."""
+    import slicer
+
+    tree = _subject_hierarchy(node.GetScene())
+    if tree is None or not (item := tree.GetItemByDataNode(node)):
+        return None
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelPatient()
+    patient = tree.GetItemAncestorAtLevel(item, level)
+    return tree.GetItemName(patient) or None if patient else None
+
+
 def remove_empty_folder(scene: Node, name: str) -> None:
     """Remove the subject hierarchy folder of that name unless something is in it."""
     tree = _subject_hierarchy(scene)

@@ -12,7 +12,16 @@ from TransferRiskLib.panels.adapt_options import options
 from TransferRiskLib.panels.augmentation_options import changed
 from TransferRiskLib.panels.option_widgets import OptionWidget
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, say, write, write_path
+from TransferRiskLib.panels.widgets import (
+    TypedLine,
+    allow,
+    choose_from,
+    fill,
+    on,
+    position,
+    say,
+    write_path,
+)
 
 
 class AdaptPanel(Panel):
@@ -29,7 +38,7 @@ class AdaptPanel(Panel):
         for option in self._options:
             ui.advancedGroupContent.layout().addRow(f"{option.option.text}:", option.widget)
         on(ui.presetCombo, "activated(int)", self._set_preset)
-        on(ui.adaptedNameEdit, "textEdited(QString)", lambda t: self.attempt(lambda: adapting.set_name(t)))
+        self._name = TypedLine(ui.adaptedNameEdit, lambda: adapting.name, self._set_name)
         on(ui.outputFolderEdit, "currentPathChanged(QString)", self._set_folder)
         self.on_click("adaptButton", adapting.start)
         self.on_click("resumeButton", adapting.resume)
@@ -43,7 +52,7 @@ class AdaptPanel(Panel):
         ui, adapting = self.ui, self.session.adapting
         texts = [_preset_texts().get(preset, preset) for preset in adapting.presets]
         choose_from(ui.presetCombo, texts, position(adapting.presets, adapting.preset))
-        write(ui.adaptedNameEdit, adapting.name)
+        self._name.show()
         write_path(ui.outputFolderEdit, str(adapting.output_folder))
         for option in self._options:
             option.show(adapting.settings)
@@ -81,6 +90,9 @@ class AdaptPanel(Panel):
 
     def _set_preset(self, index: int) -> None:
         self.attempt(lambda: self.session.adapting.set_preset(self.session.adapting.presets[index]))
+
+    def _set_name(self, name: str) -> None:
+        self.attempt(lambda: self.session.adapting.set_name(name))
 
     def _set_option(self, field: str, value: Any) -> None:
         def change() -> None:

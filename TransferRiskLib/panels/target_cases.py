@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import (
+    TypedLine,
     allow,
     choose_from,
     fill,
@@ -19,7 +20,6 @@ from TransferRiskLib.panels.widgets import (
     position,
     say,
     show_node,
-    write,
 )
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 
@@ -45,7 +45,8 @@ class TargetCasesPanel(Panel):
         self._roi = node_selector(ROIS, _("choose an ROI"), lambda node: self._set_region("roi", node))
         ui.caseRoiPlace.layout().addWidget(self._roi)
         on(ui.caseTable, "cellClicked(int,int)", self._select)
-        on(ui.caseNameEdit, "textEdited(QString)", self._rename)
+        self._name = TypedLine(ui.caseNameEdit, lambda: self._row().name, self._rename)
+        self._patient = TypedLine(ui.casePatientEdit, lambda: self._row().patient, self._set_patient)
         on(ui.caseRegionCombo, "activated(int)", lambda n: self._set_region(REGIONS[n], self._row_roi()))
         on(ui.caseRoleCombo, "activated(int)", self._set_role)
         cases = self.session.cases
@@ -70,7 +71,7 @@ class TargetCasesPanel(Panel):
         say(self.ui.caseHintLabel, "" if rows else hint)
         self.ui.caseDetailsGroup.setVisible(bool(self._key))
         if self._key:
-            self._show_details(self.session.state.case(self._key))
+            self._show_details(self._row())
         suggestions = self.session.cases.suggestions
         say(self.ui.suggestionLabel, suggestions[0].sentence if suggestions else "")
         self.ui.goToSuggestionButton.setVisible(bool(suggestions))
@@ -100,7 +101,9 @@ class TargetCasesPanel(Panel):
 
     def _show_details(self, row: CaseRow) -> None:
         ui = self.ui
-        write(ui.caseNameEdit, row.name)
+        self._name.show()
+        self._patient.show()
+        ui.casePatientEdit.setPlaceholderText(self.session.cases.found_patient(row.key))
         self._channel_form.show(self.session.cases.channels, row.channels)
         show_node(self._segmentation, row.segmentation)
         texts = (_("Everything"), _("Slices with annotation"), _("Inside an ROI"))
@@ -143,8 +146,16 @@ class TargetCasesPanel(Panel):
         if name.strip():
             self.attempt(lambda: self.session.cases.rename(self._key, name))
 
+    def _set_patient(self, patient: str) -> None:
+        self.attempt(lambda: self.session.cases.set_patient(self._key, patient))
+
+    def _row(self) -> CaseRow:
+        """The selected case; an empty one without any."""
+        rows = (row for row in self.session.cases.rows if row.key == self._key)
+        return next(rows, CaseRow("", ""))
+
     def _row_roi(self) -> str | None:
-        return self.session.state.case(self._key).roi
+        return self._row().roi
 
     def _set_segmentation(self, node: str | None) -> None:
         self.attempt(lambda: self.session.cases.set_segmentation(self._key, node))

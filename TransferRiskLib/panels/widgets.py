@@ -78,6 +78,40 @@ def write(edit: Any, text: str) -> None:
             edit.setText(text)
 
 
+class TypedLine:
+    """A line whose text takes effect while it is typed.
+
+    What is typed may be kept in another form (without blanks at its ends, with a number where a name is
+    taken), which must not come back into the line before the typing is over.
+
+    Args:
+        edit: The line.
+        read: What is kept.
+        change: Takes what is typed.
+    """
+
+    def __init__(self, edit: Any, read: Callable[[], str], change: Callable[[str], Any]) -> None:
+        self._edit, self._read, self._change = edit, read, change
+        self._known: str | None = None
+        on(edit, "textEdited(QString)", self._typed)
+        on(edit, "editingFinished()", self._finished)
+
+    def show(self) -> None:
+        """Show what is kept, where that is not what the typing led to."""
+        kept = self._read()
+        if kept != self._known:
+            self._known = kept
+            write(self._edit, kept)
+
+    def _typed(self, text: str) -> None:
+        self._change(text)
+        self._known = self._read()
+
+    def _finished(self) -> None:
+        self._known = None
+        self.show()
+
+
 def write_path(edit: Any, path: str) -> None:
     """Put a path into a path's line, unless it stands there already but for its spelling: who is typing
     "/data/" on the way to "/data/new" keeps the caret and the last slash."""

@@ -18,6 +18,7 @@ from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
 from TransferRiskLib.session.output import copy_model, output_folder
+from TransferRiskLib.session.patients import patient_of_row
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
@@ -114,6 +115,7 @@ class Adapting:
             entry.card,
             entry.path,
             [geometry_of(self._desk.node(row.channels[first])) for row in rows],
+            len({patient_of_row(self._desk, row) for row in rows}),
             brings_new_labels(self._cases.target_labels(rows), entry.card),
             measured_speed(store, entry.path),
             self._device(),

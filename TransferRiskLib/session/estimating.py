@@ -96,6 +96,7 @@ def estimate(
     card: ModelCard,
     model: Path,
     grids: Sequence[Geometry],
+    patients: int,
     new_labels: bool,
     speed: Speed | None,
     device: str,
@@ -107,12 +108,13 @@ def estimate(
         prediction: How cases are predicted.
         card: The source model's.
         model: Where it lies; the size of its weights stands for the size of the network.
-        grids: Of the training cases, a subject each.
+        grids: Of the training cases.
+        patients: Whose cases they are.
         new_labels: Whether a label is new to the model, so that a new output layer is trained first.
         speed: What was measured with this model on this computer; None guesses.
         device: `cuda`, `mps` or `cpu`, for a guess.
     """
-    work = workload(settings, len(grids), new_labels)
+    work = workload(settings, len(grids), patients, new_labels)
     weights = weights_bytes(model)
     pace = speed or _assumed(device, weights)
     patch = math.prod(settings.patch_size or card.patch_size) * settings.batch_size

@@ -16,6 +16,7 @@ from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
 from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Node
+from TransferRiskLib.session.patients import numbered_patients
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
@@ -58,6 +59,8 @@ class Handover:
             CaseError: a node is gone. GeometryError: a transform. LabelError: nothing is annotated.
         """
         made = []
+        rows = tuple(rows)
+        patients = numbered_patients(self._desk, (row for row in rows if isinstance(row, CaseRow)))
         for row in rows:
             images = {}
             for channel in channels:
@@ -79,7 +82,7 @@ class Handover:
                 self.names[str(labels)] = _("The annotation of {case}").format(case=row.name)
                 yield self.names[str(labels)]
             marks = Annotation(unlabelled_value=UNLABELLED if labels is not None else None)
-            made.append(Case(row.name, images, labels, marks))
+            made.append(Case(row.name, images, labels, marks, patients.get(row.key)))
         return tuple(made)
 
     def in_words(self, text: str) -> str:

@@ -76,7 +76,7 @@ class LoadCases(Plan):
             if self._labels and case.labels is not None and first is not None:
                 segmentation, labels = yield from self._load_labels(case, first)
                 yield _("{case}: labels").format(case=case.name)
-            rows.append(CaseRow("", case.name, channels, segmentation, labels))
+            rows.append(CaseRow("", case.name, channels, segmentation, labels, patient=case.subject or ""))
         overlay.show_in_slices(self._desk.scene, first)
         self._insert(rows)
 

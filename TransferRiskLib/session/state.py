@@ -36,6 +36,7 @@ class CaseRow:
         region: What was annotated: everything, the slices that carry annotation, or an ROI.
         roi: Node ID of the ROI.
         role: Cases held out are mapped and segmented, never trained on.
+        patient: Whose scan it is, where somebody said so; empty for what `session.patients` finds.
     """
 
     key: str
@@ -46,6 +47,7 @@ class CaseRow:
     region: RegionKind = "everything"
     roi: str | None = None
     role: Role = "train"
+    patient: str = ""
 
 
 @dataclass(frozen=True)

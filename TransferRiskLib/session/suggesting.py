@@ -32,24 +32,29 @@ class Suggestion:
         score: Expected risk over the scan, per voxel of expected foreground, in nats: a scan whose
             structures are small is not passed over for its large background.
         lps: Where the expected risk is highest, LPS mm.
+        known_patient: Whether another scan of its patient is annotated.
     """
 
     key: str
     name: str
     score: float
     lps: tuple[float, float, float] | None = None
+    known_patient: bool = False
 
     @property
     def sentence(self) -> str:
         """The suggestion in words."""
-        score = f"{self.score:.2f}"
-        if self.lps is None:
-            text = _("{scan}: expected risk {score} nats per foreground voxel.")
-            return text.format(scan=self.name, score=score)
-        right, front, height = -self.lps[0], -self.lps[1], self.lps[2]
-        place = f"R {right:.0f}, A {front:.0f}, S {height:.0f} mm"
-        text = _("{scan}: expected risk {score} nats per foreground voxel, highest at {place}.")
-        return text.format(scan=self.name, score=score, place=place)
+        score, place = f"{self.score:.2f}", ""
+        text = _("{scan}: expected risk {score} nats per foreground voxel.")
+        if self.lps is not None:
+            right, front, height = -self.lps[0], -self.lps[1], self.lps[2]
+            place = f"R {right:.0f}, A {front:.0f}, S {height:.0f} mm"
+            text = _("{scan}: expected risk {score} nats per foreground voxel, highest at {place}.")
+        sentence = text.format(scan=self.name, score=score, place=place)
+        if not self.known_patient:
+            return sentence
+        known = _("Another scan of the same patient is annotated already.")
+        return f"{sentence} {known}"
 
 
 class Suggest(ExchangePlan):

@@ -15,6 +15,7 @@ from TransferRiskLib.session.guessing import find_cases, scans_of, unique
 from TransferRiskLib.session.handover import target_scheme
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
+from TransferRiskLib.session.patients import found_patient, patient_of_row
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion
 from TransferRiskLib.wording import wording
@@ -161,6 +162,14 @@ class TargetCases:
         """Say what was annotated."""
         self._change(key, region=region, roi=roi if region == "roi" else None)
 
+    def set_patient(self, key: str, patient: str) -> None:
+        """Say whose scan it is; empty goes back to what `found_patient` says."""
+        self._change(key, patient=patient.strip())
+
+    def found_patient(self, key: str) -> str:
+        """Whose scan it is where nobody says otherwise."""
+        return found_patient(self._desk, self._desk.state.case(key))
+
     def set_role(self, key: str, role: Role) -> None:
         """Train on the case, or hold it out."""
         self._change(key, role=role)
@@ -252,9 +261,19 @@ class TargetCases:
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """The last answer, the most worthwhile first; annotated and removed cases drop out."""
-        keys = {row.key for row in self.rows if not self.is_labelled(row.key)}
-        return tuple(s for s in self._suggestions if s.key in keys)
+        """The last answer, the most worthwhile first; annotated and removed cases drop out.
+
+        Scans of patients of whom another one is annotated come last: they are likely to teach less.
+        """
+        rows = {row.key: row for row in self.rows}
+        labelled = {key for key in rows if self.is_labelled(key)}
+        known = {patient_of_row(self._desk, rows[key]) for key in labelled}
+        left = [
+            replace(s, known_patient=patient_of_row(self._desk, rows[s.key]) in known)
+            for s in self._suggestions
+            if s.key in rows.keys() - labelled
+        ]
+        return tuple(sorted(left, key=lambda suggestion: suggestion.known_patient))
 
     def jump_to_suggestion(self, key: str) -> None:
         """Show the suggested scan at the suggested place."""

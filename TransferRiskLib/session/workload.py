@@ -30,16 +30,17 @@ class Workload:
     scorings: int
 
 
-def workload(settings: AdaptationSettings, subjects: int, new_labels: bool) -> Workload:
+def workload(settings: AdaptationSettings, cases: int, patients: int, new_labels: bool) -> Workload:
     """The most that an adaptation does, as `adaptation.adapting` does it: it can stop early, and a source
     that tells nothing about the target takes no part in the choices.
 
     Args:
         settings: What is asked for.
-        subjects: Training cases, a subject each.
+        cases: Training cases.
+        patients: Whose cases they are; those of one are held out together.
         new_labels: Whether a label is new to the source model.
     """
-    folds = min(subjects, LEAVE_ONE_OUT_UP_TO if settings.folds is None else settings.folds)
+    folds = min(patients, LEAVE_ONE_OUT_UP_TO if settings.folds is None else settings.folds)
     folds = folds if folds >= 2 else 0
     from_source = settings.scheme != "scratch"
     audits = folds if settings.audit else 0
@@ -51,22 +52,22 @@ def workload(settings: AdaptationSettings, subjects: int, new_labels: bool) -> W
     weights = len(WISE_SHARES) if averages else 1
     eep = len(EEP_WEIGHTS) if settings.eep_weight is None and from_source else 1
     refreshes = len(settings.weight_refresh) if settings.weights != "none" and from_source else 0
-    held_out = subjects if folds else 0  # each case is held out once
+    held_out = cases if folds else 0  # each case is held out once
     audited = held_out * (validations + 2) if audits else 0
     # Without folds, weights are only averaged where that keeps the fit on the training cases.
-    fit = 2 * subjects if averages and not folds else 0
+    fit = 2 * cases if averages and not folds else 0
     predictions = (
-        (subjects if from_source else 0)
+        (cases if from_source else 0)
         + held_out * (validations + weights)
         + audited
         # Each fold weighs all cases but its own anew, the final training all of them.
-        + refreshes * subjects * max(1, folds)
+        + refreshes * cases * max(1, folds)
         + fit
     )
     scorings = held_out * (validations + weights * eep) + audited + fit
     # Where another contrast makes curves worth fitting, every training but those from scratch has its own,
     # and the source is asked again with them.
     curves = folds + 1 if from_source and settings.input_curves != "off" else 0
-    predictions += curves * subjects
+    predictions += curves * cases
     steps = (folds + 1) * (settings.steps + probe) + audits * settings.steps + curves * settings.curve_steps
     return Workload(folds + audits + 1, probe, steps, predictions, scorings)
