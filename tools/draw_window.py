@@ -1,7 +1,8 @@
-"""Draw the picture of the module's window: the real session on simulated scans, with Qt stand-ins for CTK.
+"""Draw the pictures of the module's window: the real session on simulated scans, with Qt stand-ins for CTK.
 
-Run from anywhere: `QT_QPA_PLATFORM=offscreen python tools/draw_window.py`. It needs PySide6 and slicer-core
-(the extras `test` and `standalone`), and a minute: the worker computes the maps that are shown.
+Run from anywhere: `QT_QPA_PLATFORM=offscreen python tools/draw_window.py [FOLDER]`. It needs PySide6 and
+slicer-core (the extras `test` and `standalone`), and some minutes: the worker computes the maps that are
+shown, adapts the model and segments a scan.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "Docs" / "images" / "window.png"
-COLUMNS = (("sourceModelSection", "targetCasesSection"), ("riskMapSection",))
-"""The sections that are open, column by column."""
+PICTURES = ROOT / "Docs" / "images"
+COLUMNS = {
+    "window.png": (("sourceModel", "targetCases"), ("riskMap",)),
+    "window-adapt.png": (("adapt",), ("segment",)),
+}
+"""Picture to the sections that are open in it, column by column."""
+SECTIONS = ("sourceModel", "targetCases", "riskMap", "adapt", "segment", "environment")
 WIDTH, HEIGHT, GAP = 470, 900, 14
-CHECKOUT = "/home/me/SlicerTransferRisk"
-"""Shown in place of where this checkout lies."""
+CHECKOUT, MODELS = "/home/me/SlicerTransferRisk", "/home/me/TransferRisk"
+"""Shown in place of where this checkout and the adapted models lie."""
 MODEL = "tissue-t1w"
+ADAPTATION = {"steps": 60, "folds": 3, "validate_every": 30, "learning_rate": 3e-3}
+"""What makes `recommended` short enough."""
 
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "support")]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -76,14 +83,33 @@ def working_session(scene: Any, folder: Path) -> Any:
     session = Session(scene, lambda interpreter: worker, settings, temporary=folder)
     session.models.choose(demo_models()[MODEL])
     simulate_cohort(folder / "cases", 3, 7101, ("T1",), TARGET_SITE)
-    for begin in (lambda: session.cases.add_folder(folder / "cases"), session.maps.compute):
-        begin()
-        while session.jobs.busy:
-            session.tick()
-            time.sleep(0.02)
-        if session.jobs.outcome.kind != "done":
-            raise SystemExit(session.jobs.outcome.message)
+    do(session, lambda: session.cases.add_folder(folder / "cases"))
+    do(session, session.maps.compute)
     return session
+
+
+def adapt_and_segment(session: Any, folder: Path) -> None:
+    """Go on with a short adaptation and a new scan."""
+    from TransferRiskLib.cases.simulate import TARGET_SITE, simulate_cohort
+
+    session.adapting.set_preset("recommended")
+    for field, value in ADAPTATION.items():
+        session.adapting.set_option(field, value)
+    do(session, session.adapting.start)
+    simulate_cohort(folder / "new", 2, 7201, ("T1",), TARGET_SITE)
+    do(session, lambda: session.segmenting.add_folder(folder / "new"))
+    session.segmenting.set_options(uncertainty=True)
+    do(session, session.segmenting.segment)
+
+
+def do(session: Any, begin: Any) -> None:
+    """Start a job and tick until it has ended."""
+    begin()
+    while session.jobs.busy:
+        session.tick()
+        time.sleep(0.02)
+    if session.jobs.outcome.kind != "done":
+        raise SystemExit(session.jobs.outcome.message)
 
 
 def photograph(qt: Any, session: Any, path: Path) -> None:
@@ -100,17 +126,20 @@ def photograph(qt: Any, session: Any, path: Path) -> None:
         return node.GetName() if node is not None else ""
 
     window = Window(ui, session, SimpleNamespace(node_name=node_name, close=lambda: None))  # type: ignore[arg-type]
-    ui.cardLabel.setText(ui.cardLabel.text.replace(str(ROOT), CHECKOUT))
-    if str(ROOT) in ui.cardLabel.text or "/tmp" in ui.cardLabel.text:
-        raise SystemExit("the picture would show a place of this computer")
-    image = qt.QImage(len(COLUMNS) * (WIDTH + GAP) - GAP, HEIGHT, qt.QImage.Format_RGB32)
+    columns, models = COLUMNS[path.name], str(session.adapting.output_folder)
+    ui.outputFolderEdit.setCurrentPath(MODELS)
+    for label in (ui.cardLabel, ui.bundleLabel):
+        label.setText(label.text.replace(str(ROOT), CHECKOUT).replace(models, MODELS))
+        if str(ROOT) in label.text or tempfile.gettempdir() in label.text:
+            raise SystemExit("the picture would show a place of this computer")
+    image = qt.QImage(len(columns) * (WIDTH + GAP) - GAP, HEIGHT, qt.QImage.Format_RGB32)
     image.fill(qt.Qt.white)
     painter = qt.QPainter(image)
     widget.resize(WIDTH, HEIGHT)
     widget.show()
-    for number, open_sections in enumerate(COLUMNS):
-        for section in ("sourceModel", "targetCases", "riskMap", "adapt", "segment", "environment"):
-            getattr(ui, f"{section}Section").collapsed = f"{section}Section" not in open_sections
+    for number, open_sections in enumerate(columns):
+        for section in SECTIONS:
+            getattr(ui, f"{section}Section").collapsed = section not in open_sections
         ui.messageLine.setVisible(number > 0)
         for _ in range(5):  # sizes settle from the inside out
             qt.application.processEvents()
@@ -124,16 +153,19 @@ def photograph(qt: Any, session: Any, path: Path) -> None:
 
 
 def main() -> int:
-    """Write the picture."""
+    """Write the pictures."""
     from TransferRiskLib.mrml.standalone import headless_slicer
 
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
     with tempfile.TemporaryDirectory() as name, headless_slicer() as slicer:
         modules = take_slicers_place(slicer.scene)
         session = working_session(slicer.scene, Path(name))
-        photograph(modules["qt"], session, path)
+        first, second = COLUMNS
+        photograph(modules["qt"], session, folder / first)
+        adapt_and_segment(session, Path(name))
+        photograph(modules["qt"], session, folder / second)
         session.close()
-    print(path.name)
+    print(*COLUMNS)
     return 0
 
 

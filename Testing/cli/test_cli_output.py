@@ -14,11 +14,11 @@ import pytest
 from TransferRiskLib import errors
 from TransferRiskLib.cli.main import main
 from TransferRiskLib.cli.parsing import COMMANDS
+from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.records import from_json
 from TransferRiskLib.tasks.results import (
     AdaptResult,
-    AuditRow,
     CaseMaps,
     ClassSummary,
     DemoResult,
@@ -50,9 +50,9 @@ RESULTS: dict[str, tuple[str, Any, str]] = {
         "adapt:adapt",
         AdaptResult(
             Path("out/bundle"), Path("history.csv"), {"lesion": 0.8},
-            (AuditRow("lesion", 0.8, 0.5),), 0.5, ("lesion",),
+            (AuditRow("lesion", 0.8, 0.5, 2, 1, 1),), 0.5, ("lesion",),
         ),
-        "lesion        0.800         0.500       0.300",
+        "lesion        0.800         0.500       0.300  1 of 2",
     ),
     "segment": (
         "segment:segment",

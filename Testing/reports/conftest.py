@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.reports.findings import CaseScore, DemoFindings, RiskHistogram, TrainingHistory
-from TransferRiskLib.tasks.results import AuditRow, ClassSummary, ModelScore
+from TransferRiskLib.tasks.results import ClassSummary, ModelScore
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 METHODS = {
@@ -71,7 +72,7 @@ def _made_up_findings(renders=None) -> DemoFindings:
     )
     return DemoFindings(
         ranking, tuple(scores), histories, risk, RiskHistogram(tuple(edges.tolist()), counts), renders or {},
-        (AuditRow("CSF", 0.81, 0.72), AuditRow("lesion", 0.55, 0.58)),
+        (AuditRow("CSF", 0.81, 0.72, 3, 3, 0), AuditRow("lesion", 0.55, 0.58, 3, 0, 3)),
         {"Rank": 12.3, "Risk map": 3.21, "Adapt": 141.0},
         {"Model": "t1-demo sha256:1234abcd", "Seed": "0", "Versions": "torch 2.13.0, monai 1.6.1"},
         METHODS,

@@ -81,7 +81,7 @@ def test_differences_are_paired_by_case():
 
 def test_the_audit_names_the_labels_that_transfer_hurt(findings):
     section = next(s for s in demo_sections(findings) if "audit" in s.title)
-    assert section.paragraphs[0].endswith("transfer hurt: lesion.")
+    assert section.paragraphs[0].startswith("Transfer helped CSF (+9.0 Dice points) and hurt lesion (-3.0).")
 
 
 def test_sections_without_findings_are_left_out():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.mrml.scenes import load_scene, save_scene
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.session import Session
@@ -23,7 +24,7 @@ from TransferRiskLib.session.state import (
     SessionState,
 )
 from TransferRiskLib.session.stored import PARAMETER, load_state, parameter_node, save_state
-from TransferRiskLib.tasks.results import AdaptResult, AuditRow, ClassSummary, ModelScore
+from TransferRiskLib.tasks.results import AdaptResult, ClassSummary, ModelScore
 
 
 def full(volume: str, segmentation: str) -> SessionState:
@@ -32,7 +33,7 @@ def full(volume: str, segmentation: str) -> SessionState:
     mapped = MappedCase("x", volume, {"risk": volume}, {"eep-segmentation": segmentation}, (1.0, 2.0, -3.5))
     rows = (ClassSummary("x", "lesion", 7, 0.5, 0.25, 0.0, 1.0, 0.125),)
     histogram = {"edges": [0.0, 1.0], "targets": ["a"], "counts": [[3]]}
-    audit = (AuditRow("lesion", 0.5, 0.25),)
+    audit = (AuditRow("lesion", 0.5, 0.25, 2, 1, 1),)
     result = AdaptResult(Path("out/bundle"), Path("out/h.csv"), {"lesion": 0.5}, audit)
     curves = {"Fold 1: loss": ((5.0, 0.5), (10.0, 0.25))}
     return SessionState(

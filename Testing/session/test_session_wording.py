@@ -10,13 +10,14 @@ import pytest
 from session_tables import BUTTONS, REPORTS, ROW_CASES
 
 from TransferRiskLib.errors import SettingsError, TransferRiskError
+from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.jobs import events
 from TransferRiskLib.mrml.styles import STYLES
 from TransferRiskLib.session.audit import audit_sentences, audit_table, outcome_sentences
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, MappedCase, MapRun, ScanRow
 from TransferRiskLib.session.suggesting import Suggestion
-from TransferRiskLib.tasks.results import AdaptResult, AuditRow, ModelScore
+from TransferRiskLib.tasks.results import AdaptResult, ModelScore
 from TransferRiskLib.wording import use_translation, wording
 
 
@@ -266,15 +267,18 @@ def test_stages_of_the_worker() -> None:
 
 def test_the_audit_in_words() -> None:
     use_translation()
-    rows = (AuditRow("GM", 0.81, 0.779), AuditRow("lesion", 0.5, 0.512), AuditRow("WM", 0.7, 0.70001))
+    rows = (
+        AuditRow("GM", 0.81, 0.779, 3, 3, 0), AuditRow("lesion", 0.5, 0.512, 3, 0, 3),
+        AuditRow("WM", 0.7, 0.6, 3, 2, 1), AuditRow("CSF", 0.7, 0.704, 3, 0, 3),
+    )  # fmt: skip
     assert audit_sentences(rows) == (
         "Transfer helped GM (+3.1 Dice points). Transfer hurt lesion (-1.2 Dice points). "
-        "Transfer made no difference to WM."
+        "Transfer made no clear difference to WM, CSF."
     )
-    more = audit_sentences((AuditRow("a", 0.5, 0.49), AuditRow("b", 0.5, 0.3)))
-    assert more == "Transfer helped b (+20.0 Dice points), a (+1.0 Dice points)."
+    more = audit_sentences((AuditRow("a", 0.5, 0.48), AuditRow("b", 0.5, 0.3)))
+    assert more == "Transfer helped b (+20.0 Dice points), a (+2.0 Dice points)."
     assert audit_sentences(()) == outcome_sentences(None) == ""
-    assert audit_table(rows)[1][1] == ("lesion", "0.500", "0.512", "-0.012")
+    assert audit_table(rows)[1][1] == ("lesion", "0.500", "0.512", "-0.012", "0 of 3")
     result = AdaptResult(Path("m"), Path("h.csv"), normalised_score=0.874, score_without_curves=0.021)
     sentence = outcome_sentences(result)
     assert sentence.endswith("raised what the source tells about the labels from 2 % to 87 %.")

@@ -37,7 +37,7 @@ from TransferRiskLib.adaptation.weighing import reweighted_cases, weighted_cases
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
-from TransferRiskLib.evaluation.audit import AuditEntry, audit_rows
+from TransferRiskLib.evaluation.audit import AuditRow, audit_rows
 from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.predict import predict_on_grid
 from TransferRiskLib.inference.prepare import Prepared
@@ -72,7 +72,7 @@ class AdaptedModel:
     shares: Shares
     score_without_curves: float | None = None
     validation: dict[str, float] = field(default_factory=dict)
-    audit: list[AuditEntry] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
     curves: dict[str, Trained] = field(default_factory=dict)
     resumed: bool = False
 
@@ -224,7 +224,7 @@ class _Adaptation:
         adapted = predict_on_grid(model, image, self.prediction, _CancelOnly(self.progress))
         return validation_scores(adapted, eep, ground.labels(n), shares)
 
-    def _audit(self, folds: list[tuple[list[int], list[int]]]) -> list[AuditEntry]:
+    def _audit(self, folds: list[tuple[list[int], list[int]]]) -> list[AuditRow]:
         """The same budget from scratch on the same folds.
 
         Both sides are compared without the EEP and without post-processing: the audit asks whether

@@ -44,8 +44,11 @@ def _show(result: AdaptResult) -> list[str]:
         rows = [[label, dice] for label, dice in result.validation.items()]
         lines += [*table(["label", "validation Dice"], rows), ""]
     if result.audit:
-        rows = [[row.label, row.transferred, row.scratch, row.difference] for row in result.audit]
-        lines += [*table(["label", "transferred", "from scratch", "difference"], rows), ""]
+        rows = [
+            [row.label, row.transferred, row.scratch, row.difference, f"{row.better} of {row.cases}"]
+            for row in result.audit
+        ]
+        lines += [*table(["label", "transferred", "from scratch", "difference", "better in"], rows), ""]
     lines.append(f"share of the translated source in the prediction: {result.eep_weight:g}")
     if result.score_without_curves is not None:
         lines.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from TransferRiskLib.evaluation.audit import audit_sentence
 from TransferRiskLib.reports import figures
 from TransferRiskLib.reports.findings import DemoFindings
 from TransferRiskLib.reports.html import Figure, Section, write_report
@@ -160,24 +161,22 @@ def _scores(findings: DemoFindings) -> Section | None:
 def _audit(findings: DemoFindings) -> Section | None:
     if not findings.audit:
         return None
-    hurt = [row.label for row in findings.audit if row.difference < 0]
     verdict = (
-        f"Against a model trained from scratch with the same budget, transfer hurt: {', '.join(hurt)}."
-        if hurt
-        else "Against a model trained from scratch with the same budget, transfer hurt no label."
+        f"{audit_sentence(findings.audit)} Compared is a model trained from scratch with the same budget."
     )
     columns = [
         Column("label", "Label"), Column("transferred", "With transfer", 1),
         Column("scratch", "From scratch", 1), Column("difference", "Difference", 1, signed=True),
+        Column("better", "Cases where better", 0), Column("cases", "Cases", 0),
     ]  # fmt: skip
     rows = [
         {
             "label": row.label, "transferred": 100 * row.transferred, "scratch": 100 * row.scratch,
-            "difference": 100 * row.difference,
+            "difference": 100 * row.difference, "better": row.better, "cases": row.cases,
         }
         for row in findings.audit
     ]  # fmt: skip
-    table = Table("Validation Dice (%), mean over the folds.", columns, rows)
+    table = Table("Validation Dice (%), mean over the held-out cases.", columns, rows)
     return Section("Negative-transfer audit", [verdict], [table])
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.records import from_json
-from TransferRiskLib.tasks.results import AuditRow, ClassSummary, ModelScore
+from TransferRiskLib.tasks.results import ClassSummary, ModelScore
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from TransferRiskLib.tasks.results import AdaptResult, AuditRow
+from TransferRiskLib.evaluation.audit import AuditRow, Verdict
+from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -38,34 +39,38 @@ def audit_sentences(rows: Sequence[AuditRow]) -> str:
         `Transfer helped GM (+3.1 Dice points). Transfer hurt lesion (-1.2 Dice points).`
     """
     ordered = sorted(rows, key=lambda row: -abs(row.difference))
-    groups: tuple[tuple[str, Callable[[float], bool]], ...] = (
-        (_("Transfer helped {labels}."), lambda points: points > 0),
-        (_("Transfer hurt {labels}."), lambda points: points < 0),
-        (_("Transfer made no difference to {labels}."), lambda points: points == 0),
+    groups: tuple[tuple[Verdict, str], ...] = (
+        ("helped", _("Transfer helped {labels}.")),
+        ("hurt", _("Transfer hurt {labels}.")),
+        ("unclear", _("Transfer made no clear difference to {labels}.")),
     )
     sentences = []
-    for template, belongs in groups:
-        found = [_label(row) for row in ordered if belongs(_points(row))]
+    for verdict, template in groups:
+        found = [_label(row) for row in ordered if row.verdict == verdict]
         if found:
             sentences.append(template.format(labels=", ".join(found)))
     return " ".join(sentences)
 
 
 def audit_table(rows: Sequence[AuditRow]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Header and rows (label, transferred, from scratch, difference)."""
-    header = (_("Label"), _("Dice, transferred"), _("Dice, from scratch"), _("Difference"))
+    """Header and rows (label, transferred, from scratch, difference, cases that agree)."""
+    header = (_("Label"), _("Transferred"), _("From scratch"), _("Difference"), _("Better in"))
+    of = _("{better} of {cases}")
     lines = (
-        (row.label, f"{row.transferred:.3f}", f"{row.scratch:.3f}", f"{row.difference:+.3f}") for row in rows
+        (
+            row.label,
+            f"{row.transferred:.3f}",
+            f"{row.scratch:.3f}",
+            f"{row.difference:+.3f}",
+            of.format(better=row.better, cases=row.cases) if row.cases else "",
+        )
+        for row in rows
     )
     return header, tuple(lines)
 
 
 def _label(row: AuditRow) -> str:
-    points = _points(row)
-    if not points:
+    if row.verdict == "unclear":
         return row.label
-    return _("{label} ({difference} Dice points)").format(label=row.label, difference=f"{points:+.1f}")
-
-
-def _points(row: AuditRow) -> float:
-    return round(100 * row.difference, 1)
+    points = f"{100 * row.difference:+.1f}"
+    return _("{label} ({difference} Dice points)").format(label=row.label, difference=points)

@@ -27,7 +27,7 @@ from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.provenance import fingerprint, provenance, without_names
 from TransferRiskLib.tasks.requests import AdaptRequest
-from TransferRiskLib.tasks.results import AdaptResult, AuditRow
+from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.space import demand_space, space_for_training
 from TransferRiskLib.tasks.target import Target
 
@@ -186,12 +186,11 @@ def _finish(
         of_model = {"model": {"name": source.card.name, "sha256": source.digest}}
         write_json(output / "statistics.json", {**adapted.statistics.to_dict(), **of_model})
     write_text(output / "history.csv", _history(adapted))
-    audit = tuple(AuditRow(e.label, e.transferred, e.scratch) for e in adapted.audit)
     result = AdaptResult(
         bundle,
         output / "history.csv",
         adapted.validation,
-        audit,
+        tuple(adapted.audit),
         adapted.shares.eep,
         adapted.model.card.keep_largest,
         adapted.resumed,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from TransferRiskLib.evaluation.audit import AuditRow
+
 if TYPE_CHECKING:  # it brings in torch, and a GUI reads results
     from TransferRiskLib.transfer.scores import TransferScore
 
@@ -88,20 +90,6 @@ class MapResult:
     summary: Path
     cases: tuple[CaseMaps, ...]
     risk: tuple[ClassSummary, ...] = ()
-
-
-@dataclass(frozen=True)
-class AuditRow:
-    """Did transfer help this label? Validation Dice, in 0..1, mean over folds."""
-
-    label: str
-    transferred: float
-    scratch: float
-
-    @property
-    def difference(self) -> float:
-        """Positive where transfer helped."""
-        return self.transferred - self.scratch
 
 
 @dataclass(frozen=True)
