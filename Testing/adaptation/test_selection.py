@@ -80,20 +80,22 @@ def test_other_shares_than_the_default_must_be_clearly_better(dice, default, cho
 
 
 @pytest.mark.parametrize(
-    ("changes", "keeps_head", "score", "expected"),
+    ("changes", "keeps_head", "score", "foreground", "expected"),
     [
-        ({}, True, 0.65, Shares(0.75, 0.25)),
-        ({}, True, 0.03, Shares(1.0, 0.0)),
-        ({}, False, 0.65, Shares(1.0, 0.5)),
-        ({}, False, 0.03, Shares(1.0, 0.0)),
-        ({"wise_ft": 1.0}, True, 0.65, Shares(1.0, 0.5)),
-        ({"eep_weight": 0.75}, True, 0.65, Shares(0.75, 0.75)),
-        ({"scheme": "scratch"}, False, 0.65, Shares(1.0, 0.0)),
+        ({}, True, 0.65, 0.8, Shares(0.75, 0.25)),
+        ({}, True, 0.03, 0.8, Shares(1.0, 0.0)),
+        ({}, True, 0.11, 0.0, Shares(0.75, 0.0)),
+        ({}, False, 0.65, 0.8, Shares(1.0, 0.5)),
+        ({}, False, 0.03, 0.8, Shares(1.0, 0.0)),
+        ({}, False, 0.65, 0.49, Shares(1.0, 0.0)),
+        ({"wise_ft": 1.0}, True, 0.65, 0.8, Shares(1.0, 0.5)),
+        ({"eep_weight": 0.75}, True, 0.65, 0.0, Shares(0.75, 0.75)),
+        ({"scheme": "scratch"}, False, 0.65, 0.8, Shares(1.0, 0.0)),
     ],
 )
-def test_default_shares_ask_whether_the_source_informs(changes, keeps_head, score, expected):
+def test_default_shares_ask_whether_the_source_informs(changes, keeps_head, score, foreground, expected):
     settings = preset_settings("recommended", **changes)
-    assert default_shares(settings, keeps_head, score) == expected
+    assert default_shares(settings, keeps_head, score, foreground) == expected
     assert expected in candidate_shares(settings, keeps_head)
 
 

@@ -139,10 +139,12 @@ class _Adaptation:
         s = self.settings
         everyone = list(range(len(self.grounds.plain.cases)))
         statistics: JointStatistics | None = None
-        normalised = 0.0
+        normalised = foreground = 0.0
         if s.scheme != "scratch":
             ground = self.grounds.of(everyone)
             statistics, normalised = ground.evidence.statistics(everyone), ground.normalised_score
+            if s.eep_weight is None:
+                foreground = ground.evidence.foreground_dice(everyone)
             del ground  # it may hold all images once more, and each fold has its own
         folds = split_folds([case.group for case in self.grounds.plain.cases], s.folds, s.seed)
         if s.audit and not folds:
@@ -152,7 +154,7 @@ class _Adaptation:
         averages = s.scheme != "scratch" and not start.fresh
         self.candidates = candidate_shares(s, averages)
         # between a start that cannot tell labels apart and a network that can, the path is not low
-        shares = default_shares(s, averages and not start.divides, normalised)
+        shares = default_shares(s, averages and not start.divides, normalised, foreground)
         keep: tuple[str, ...] = ()
         if s.postprocess == "largest-component":
             keep = self.target.names[1:]
@@ -169,7 +171,8 @@ class _Adaptation:
         trained, start = self._train("Final training", everyone, None, s, stop)
         ground = self.grounds.of(everyone)
         if not folds and s.wise_ft is None and shares.adapted < 1:
-            shares = self._kept_fit(ground, trained, start, shares, default_shares(s, False, normalised))
+            alone = default_shares(s, False, normalised, foreground)
+            shares = self._kept_fit(ground, trained, start, shares, alone)
         start.network.load_state_dict(start.averaged(trained.state, shares.adapted, trained.probed))
         card = dataclasses.replace(self._card(ground), keep_largest=keep)
         network, config = start.network, start.config

@@ -78,6 +78,22 @@ class Evidence:
         """The expected empirical prediction of case `n`, float32 (Y, X, Y, Z)."""
         return expected_empirical_prediction(statistics.conditional, self.states(n))
 
+    def foreground_dice(self, indices: Sequence[int]) -> float:
+        """Dice, 0 to 1, of all that the EEP takes to be foreground rather than background with all that is
+        labelled foreground, over the labelled voxels of some cases together, with the statistics of the
+        same cases.
+
+        Which foreground label it is does not count: an EEP that finds an organ and cannot tell its parts
+        apart still says where it is. One that finds nothing says no more than how rare the labels are.
+        """
+        statistics, both, sizes = self.statistics(indices), 0, 0
+        for n in indices:
+            labels = self.labels(n)
+            found = (self.eep(n, statistics)[0] < 0.5) & (labels >= 0)
+            both += int((found & (labels > 0)).sum())
+            sizes += int(found.sum()) + int((labels > 0).sum())
+        return 2 * both / sizes if sizes else 0.0
+
     def maps(self, n: int, statistics: JointStatistics) -> tuple[torch.Tensor, torch.Tensor]:
         """Risk and transfer gain of case `n` in nats, (X, Y, Z), NaN where unlabelled."""
         maps = transfer_maps(

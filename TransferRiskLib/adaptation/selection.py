@@ -18,6 +18,10 @@ DEFAULT_WISE_SHARE = 0.75
 INFORMATIVE = 0.1
 """Normalised score from which a source is taken to inform about the target (unrelated contrasts were
 measured under 0.03, related ones over 0.3)."""
+FINDS_FOREGROUND = 0.5
+"""Dice of the EEP's foreground with that of the labelled cases from which the EEP takes part in the
+prediction where no validation decides. Below, it is little more than the labels' frequencies, and averaging
+with those makes a rare label rarer still (`experiments/LOG.md`, 10)."""
 LOST_FIT = 0.02
 """Mean Dice on the training cases that averaging the weights may cost where nothing else decides."""
 MARGIN = 0.003
@@ -142,8 +146,17 @@ def candidate_shares(settings: AdaptationSettings, averages: bool) -> tuple[Shar
     return tuple(Shares(share, weight) for share in shares for weight in weights)
 
 
-def default_shares(settings: AdaptationSettings, averages: bool, normalised: float) -> Shares:
-    """The shares without validation; the source takes part only where it informs."""
+def default_shares(
+    settings: AdaptationSettings, averages: bool, normalised: float, foreground: float
+) -> Shares:
+    """The shares without validation; the source takes part only where it informs.
+
+    Args:
+        settings: `eep_weight` and `wise_ft` that are not None are taken as they are.
+        averages: Whether the start is worth averaging with.
+        normalised: How much the source tells about the labels, 0 to 1.
+        foreground: Dice of the EEP's foreground with that of the labelled cases, 0 to 1.
+    """
     if settings.scheme == "scratch":
         return Shares()
     share = settings.wise_ft
@@ -152,7 +165,7 @@ def default_shares(settings: AdaptationSettings, averages: bool, normalised: flo
     weight = settings.eep_weight
     if weight is None:
         weight = DEFAULT_EEP_WEIGHT if share == 1 else DEFAULT_EEP_WEIGHT_AVERAGED
-        weight = weight if normalised >= INFORMATIVE else 0.0
+        weight = weight if normalised >= INFORMATIVE and foreground >= FINDS_FOREGROUND else 0.0
     return Shares(share, weight)
 
 

@@ -120,8 +120,8 @@ class AdaptationSettings:
         eep_anchor: Weight of KL(EEP || p) in the loss where the transfer gain is positive: the network is
             held to what the source knows and learns from the labels alone where the source misleads.
         eep_weight: Share of the EEP of the source in the final probabilities, 0 to 1; None chooses
-            it on the validation folds, or takes 0.5 where the source informs about the target (0.25
-            where weights are averaged as well).
+            it on the validation folds, or takes 0.5 where the source informs about the target and its EEP
+            finds the foreground of the labelled cases (0.25 where weights are averaged as well).
         wise_ft: Share of the adapted weights when averaged with the start (Wortsman et al. 2022);
             1 is the adapted model itself; None chooses it on the validation folds, or takes 0.75 where
             the source informs about the target and its head was kept or translated, each label from a
