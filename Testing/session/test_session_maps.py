@@ -127,6 +127,43 @@ def test_another_map_opacity_and_threshold_reach_the_views_and_the_state(mapped,
     assert (display.case, display.opacity, display.thresholds) == ("case1", 0.25, {"risk": (1.0, 2.0)})
 
 
+@pytest.mark.parametrize(
+    ("kind", "handles", "moved", "shown_values"),
+    [
+        ("risk", (0.5, 3.0), (1.0, 3.0), (1.0, 1e6)),
+        ("risk", (0.5, 3.0), (0.0, 2.0), (0.0, 2.0)),
+        ("risk", (0.5, 3.0), (0.0, 2.9999999), (0.0, 1e6)),
+        ("relative-risk", (0.4, 2.0), (1.0, 2.0), (1.0, 1e6)),
+        ("expected-risk", (0.25, 1.5), (0.05, 1.5), (0.05, 1e6)),
+        ("gain", (-2.0, 2.0), (-2.0, -0.5), (-50.0, -0.5)),
+        ("gain", (-2.0, 2.0), (0.5, 2.0), (0.5, 50.0)),
+        ("gain", (-2.0, 2.0), (-1.0, 1.0), (-1.0, 1.0)),
+    ],
+)
+def test_a_handle_at_the_end_of_its_range_hides_nothing_there(
+    stage, scene, bundle, add_scan, played, answer, finish, kind, handles, moved, shown_values
+):
+    """The worst spots lie beyond the end of the colours."""
+    stage.models.add(bundle)
+    add_scan("case0")
+    stage.cases.add_from_scene()
+    stage.maps.compute()
+    finish(stage, lambda: bool(played.submitted))
+    answer((kind,))
+    assert finish(stage).kind == "done", stage.jobs.outcome
+    display = shown(scene, stage, kind).GetVolumeDisplayNode()
+    assert stage.maps.threshold_handles() == handles, "as it comes, nothing at the open ends is hidden"
+    node = stage.parameter_node()
+    stage.maps.set_threshold(*moved)
+    stage.save_to(node)
+    for _ in range(2):
+        assert (display.GetLowerThreshold(), display.GetUpperThreshold()) == pytest.approx(shown_values)
+        assert stage.maps.threshold() == shown_values
+        assert stage.maps.threshold_handles() == pytest.approx(moved), "where they were put"
+        stage.maps.set_threshold(0.6, 0.7)
+        stage.load_from(node)
+
+
 def test_one_map_at_a_time_is_rendered_in_3d(mapped, scene):
     def rendered():
         displays = nodes_of(scene, "vtkMRMLVolumeRenderingDisplayNode")

@@ -105,7 +105,7 @@ class FakeSession:
             kinds=lambda: ("risk", "gain"),
             title=lambda kind: {"risk": "Transfer risk (nats)", "gain": "Transfer gain (nats)"}[kind],
             threshold_range=lambda kind: (0.0, 4.0),
-            threshold=lambda: (0.2, 4.0),
+            threshold_handles=lambda: (0.2, 4.0),
             table=lambda: (header, lines),
             histogram=lambda: ((0.0, 1.0, 2.0), {"GM": (5, 3)}),
             score_sentence=lambda: "tissue-t1w tells 71 % of what there is to know about the labels here.",

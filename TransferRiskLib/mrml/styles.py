@@ -59,6 +59,17 @@ class MapStyle:
             "uncertainty": _("Uncertainty (nats)"),
         }[self.kind]
 
+    def opened(self, low: float, high: float) -> tuple[float, float]:
+        """The threshold of two handles that move over the window: one at its end hides nothing there.
+
+        Colours end with the window, values do not: the worst spots lie beyond it.
+        """
+        ends, own = self.window, self.threshold
+        return (
+            min(ends[0], own[0]) if low <= ends[0] + _HAIR else low,
+            max(ends[1], own[1]) if high >= ends[1] - _HAIR else high,
+        )
+
     @property
     def points(self) -> list[tuple[float, float, float, float]]:
         """Value, red, green, blue of every control point, over the window."""
@@ -68,6 +79,8 @@ class MapStyle:
 
 
 _EVERYTHING = 1e6
+_HAIR = 0.005
+"""Handles show two decimals: nearer to an end than half of the last one, they stand at it."""
 
 
 def _hot(low: float, high: float) -> tuple[tuple[float, float], ...]:

@@ -43,7 +43,7 @@ class RiskMapPanel(Panel):
         if display.kind in maps.kinds():
             with quietly(ui.thresholdRange):
                 ui.thresholdRange.setRange(*maps.threshold_range(display.kind))
-                ui.thresholdRange.setValues(*maps.threshold())
+                ui.thresholdRange.setValues(*maps.threshold_handles())
         ui.renderingCheck.setChecked(display.rendering)
         header, rows = maps.table()
         fill(ui.riskTable, header, rows)
@@ -56,7 +56,10 @@ class RiskMapPanel(Panel):
         allow(ui.removeRunButton, shows, _("Remove the maps of this run from the scene."))
         allow(ui.renderingCheck, shows, _("Volume rendering of the map in the 3-D view."))
         allow(ui.opacitySlider, shows, _("Opacity of the map in the slice views."))
-        tip = _("Values outside are transparent in the slice views.")
+        tip = _(
+            "Values outside are transparent in the slice views. A handle at the end of the range hides "
+            "nothing beyond it."
+        )
         allow(ui.thresholdRange, shows if not shows[0] else self._has_map(), tip)
         for combo in (ui.runCombo, ui.mapCaseCombo, ui.mapKindCombo):
             allow(combo, shows)

@@ -107,7 +107,15 @@ class Maps:
         kind = self.display.kind
         if kind not in STYLES:
             return (0.0, 0.0)
-        return self.display.thresholds.get(kind, style_of(kind).threshold)
+        style = style_of(kind)
+        return style.opened(*self.display.thresholds.get(kind, style.threshold))
+
+    def threshold_handles(self) -> tuple[float, float]:
+        """Where the slider's handles stand for `threshold`: at an end of the range where nothing beyond
+        it is hidden."""
+        low, high = self.threshold()
+        first, last = self.threshold_range(self.display.kind)
+        return min(max(low, first), last), min(max(high, first), last)
 
     # -- showing --------------------------------------------------------------------------------
 
@@ -132,12 +140,13 @@ class Maps:
         self._keep(opacity=float(opacity))
 
     def set_threshold(self, low: float, high: float | None = None) -> None:
-        """Hide values of the shown kind outside of low..high (the kind's own upper end by default)."""
+        """Hide values of the shown kind outside of low..high (the kind's own upper end by default). A limit
+        at the end of `threshold_range` hides nothing beyond it."""
         kind = self.display.kind
         limits = (float(low), float(high) if high is not None else style_of(kind).threshold[1])
-        for node in self._nodes(kind):
-            heat.set_threshold(node, *limits)
         self._keep(thresholds={**self.display.thresholds, kind: limits})
+        for node in self._nodes(kind):
+            heat.set_threshold(node, *self.threshold())
 
     def set_rendering(self, on: bool) -> None:
         """Volume rendering of the shown map in 3-D."""
