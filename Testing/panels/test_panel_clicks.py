@@ -42,7 +42,7 @@ APPLICATION = [
     ("annotateButton", ("open_segment_editor", "segmentation of a", "volume of a")),
     ("editScanButton", ("open_segment_editor", "segmentation of x", "volume of x")),
     ("curveButton", ("show_chart", "chart")),
-    ("histogramButton", ("show_histogram", (0.0, 1.0, 2.0), {"GM": (5, 3)})),
+    ("histogramButton", ("show_chart", "histogram chart")),
     ("openModelButton", ("open_folder", Path("models/adapted"))),
     ("copyReportButton", ("copy_text", "report")),
 ]

@@ -4,46 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from TransferRiskLib.cases.labels import distinct_colour
 from TransferRiskLib.mrml.nodes import Node
+from TransferRiskLib.mrml.overlay import nodes_of
 
 _OWNER = "TransferRisk.Chart"
+"""Attribute of the chart, series and tables that were made here: the chart's role. A node's ID would not
+do: the next scene has other nodes under the same ones."""
 
 Points = Sequence[tuple[float, float]]
 
 
 def show_curves(
-    scene: Node,
-    curves: Mapping[str, Points],
-    title: str,
-    x_title: str,
-    y_title: str,
-    chart: Node | None = None,
+    scene: Node, role: str, curves: Mapping[str, Points], title: str, x_title: str, y_title: str
 ) -> Node:
-    """Curves in a plot chart; a later call with that chart changes it instead of adding another.
+    """Curves in the scene's chart of a role, which is made where there is none.
+
+    Only what was made here is changed: titles of a chart that is there, and series that were added to it
+    by others, stay.
 
     Args:
         scene: The MRML scene.
+        role: Which of our charts it is.
         curves: Name to (x, y) points.
         title: Of the chart.
         x_title, y_title: Of its axes.
-        chart: The chart of an earlier call, or None for a new one.
 
     Returns:
         The `vtkMRMLPlotChartNode`.
     """
+    chart = chart_of(scene, role)
+    known = {series.GetName(): series for series in _owned(scene, "vtkMRMLPlotSeriesNode", role)}
+    for name in [name for name, series in known.items() if name not in curves or not _is_whole(series)]:
+        _remove_series(known.pop(name))
     if chart is None:
-        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", title)
-    chart.SetTitle(title)
-    chart.SetXAxisTitle(x_title)
-    chart.SetYAxisTitle(y_title)
-    known = {series.GetName(): series for series in series_of(chart)}
-    for name in set(known) - set(curves):
-        remove_series(known.pop(name))
+        chart = _add_chart(scene, role, title, x_title, y_title)
+        for series in known.values():
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
     for number, (name, points) in enumerate(curves.items()):
-        series = known.get(name) or _add_series(chart, name, number, x_title, y_title)
+        series = known.get(name) or _add_series(chart, role, name, number, x_title, y_title)
         _fill(series.GetTableNode(), points)
     return chart
+
+
+def chart_of(scene: Node, role: str) -> Node | None:
+    """The chart of a role that `show_curves` made; None where the scene has none (any more)."""
+    return next(iter(_owned(scene, "vtkMRMLPlotChartNode", role)), None)
 
 
 def series_of(chart: Node) -> list[Node]:
@@ -52,26 +60,48 @@ def series_of(chart: Node) -> list[Node]:
     return [node for node in map(chart.GetNthPlotSeriesNode, range(count)) if node is not None]
 
 
-def remove_series(series: Node) -> None:
-    """Remove a series and its table from their scene."""
+def _owned(scene: Node, class_name: str, role: str) -> list[Node]:
+    return [node for node in nodes_of(scene, class_name) if node.GetAttribute(_OWNER) == role]
+
+
+def _is_whole(series: Node) -> bool:
+    """Whether a series of ours still has the numbers that it was made with."""
+    table = series.GetTableNode()
+    if table is None or table.GetNumberOfColumns() != 2:
+        return False
+    return all(table.GetTable().GetColumn(column).IsA("vtkDoubleArray") for column in range(2))
+
+
+def _remove_series(series: Node) -> None:
+    """Remove a series of ours and its table from their scene."""
     scene, table = series.GetScene(), series.GetTableNode()
     scene.RemoveNode(series)
-    if table is not None:
+    if table is not None and table.GetAttribute(_OWNER) is not None:
         scene.RemoveNode(table)
 
 
-def _add_series(chart: Node, name: str, number: int, x_title: str, y_title: str) -> Node:
+def _add_chart(scene: Node, role: str, title: str, x_title: str, y_title: str) -> Node:
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", title)
+    chart.SetAttribute(_OWNER, role)
+    chart.SetTitle(title)
+    chart.SetXAxisTitle(x_title)
+    chart.SetYAxisTitle(y_title)
+    return chart
+
+
+def _add_series(chart: Node, role: str, name: str, number: int, x_title: str, y_title: str) -> Node:
     import slicer
     import vtk
 
     scene = chart.GetScene()
     table = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
-    table.SetAttribute(_OWNER, chart.GetID())
+    table.SetAttribute(_OWNER, role)
     for title in (x_title, y_title):
         column = vtk.vtkDoubleArray()
         column.SetName(title)
         table.AddColumn(column)
     series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAttribute(_OWNER, role)
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetXColumnName(x_title)
     series.SetYColumnName(y_title)
@@ -83,11 +113,17 @@ def _add_series(chart: Node, name: str, number: int, x_title: str, y_title: str)
 
 
 def _fill(table: Node, points: Points) -> None:
+    """Write points into a table; one that has them already is left alone, and no view draws it anew."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    wanted = np.asarray(points, dtype=float).reshape(-1, 2).T
     values = table.GetTable()
-    values.SetNumberOfRows(len(points))
-    for column in range(2):
-        array = values.GetColumn(column)
-        for row, point in enumerate(points):
-            array.SetValue(row, point[column])
+    columns = [values.GetColumn(number) for number in range(2)]
+    if np.array_equal([vtk_to_numpy(column) for column in columns], wanted):
+        return
+    values.SetNumberOfRows(wanted.shape[1])
+    for column, numbers in zip(columns, wanted, strict=True):
+        vtk_to_numpy(column)[:] = numbers
+        column.Modified()
     values.Modified()
     table.Modified()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +14,6 @@ from slicer.i18n import tr as _
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs.client import WorkerClient, client_for
 from TransferRiskLib.jobs.interpreters import VARIABLE
-from TransferRiskLib.mrml.plots import show_curves
 
 MODULE = "TransferRisk"
 
@@ -60,7 +57,6 @@ class Application:
     def __init__(self, requirements: Path) -> None:
         self._requirements = requirements
         self._way_back: Any = None
-        self._histogram = ""
 
     def node_name(self, identity: str | None) -> str:
         """The name of a node, empty when it is gone."""
@@ -96,21 +92,6 @@ class Application:
         layouts = slicer.app.layoutManager()
         for number in range(layouts.threeDViewCount if layouts is not None else 0):
             layouts.threeDWidget(number).threeDView().resetFocalPoint()
-
-    def show_histogram(self, edges: Sequence[float], counts: Mapping[str, Sequence[int]]) -> None:
-        """Show how many voxels of every class have which risk, as a chart.
-
-        Args:
-            edges: Of the bins, in nats; one more than bins.
-            counts: Label to voxels a bin.
-        """
-        middles = [(low + high) / 2 for low, high in pairwise(edges)]
-        curves = {label: list(zip(middles, line, strict=True)) for label, line in counts.items()}
-        title, across, up = _("Voxels by risk"), _("risk (nats)"), _("voxels")
-        known = slicer.mrmlScene.GetNodeByID(self._histogram) if self._histogram else None
-        chart = show_curves(slicer.mrmlScene, curves, title, across, up, known)
-        self._histogram = chart.GetID()
-        self.show_chart(chart)
 
     def ask_folder(self, title: str) -> Path | None:
         """Let the user choose a folder; None when that was given up."""

@@ -21,7 +21,7 @@ class RiskMapPanel(Panel):
         ui, maps = self.ui, self.session.maps
         self.on_click("computeMapButton", maps.compute)
         self.on_click("removeRunButton", lambda: maps.remove_run(maps.display.run))
-        self.on_click("histogramButton", self._show_histogram)
+        self.on_click("histogramButton", lambda: self.application.show_chart(maps.show_histogram()))
         on(ui.runCombo, "activated(int)", self._show_run)
         on(ui.mapCaseCombo, "activated(int)", self._show_case)
         on(ui.mapKindCombo, "activated(int)", self._show_kind)
@@ -98,11 +98,6 @@ class RiskMapPanel(Panel):
         self.session.maps.set_rendering(shown)
         if shown:
             self.application.centre_in_3d()
-
-    def _show_histogram(self) -> None:
-        histogram = self.session.maps.histogram()
-        if histogram is not None:
-            self.application.show_histogram(*histogram)
 
     def _jump(self, row: int, _column: int) -> None:
         case = self.session.maps.table()[1][row][0]

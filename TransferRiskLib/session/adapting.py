@@ -26,6 +26,7 @@ from TransferRiskLib.session.training import Adaptation, Resumption, is_resumabl
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+_CHART = "adaptation"
 
 
 class Adapting:
@@ -45,6 +46,7 @@ class Adapting:
         self._desk, self._jobs, self._models, self._cases = desk, jobs, models, cases
         self._device = device
         self._plan: Adaptation | None = None
+        desk.subscribe(self._follow)
 
     # -- settings -------------------------------------------------------------------------------
 
@@ -196,17 +198,13 @@ class Adapting:
         return self.run.curves
 
     def show_curves(self) -> Node | None:
-        """Bring the curves into Slicer's plot nodes; the chart node, which later calls update."""
+        """Bring the curves into Slicer's plot nodes; the chart node, which grows with the curves from now
+        on as long as it is in the scene. None without curves."""
         curves = self.curves
         if not curves:
             return None
         title, across, up = _("Adaptation"), _("Step"), _("Loss, Dice")
-        known = self._desk.node(self.run.plot)
-        chart = plots.show_curves(self._desk.scene, curves, title, across, up, known)
-        if self.run.plot != chart.GetID():
-            run = replace(self.run, plot=chart.GetID())
-            self._desk.update(replace(self._desk.state, adapted=run), "adapt")
-        return chart
+        return plots.show_curves(self._desk.scene, _CHART, curves, title, across, up)
 
     @property
     def outcome_sentence(self) -> str:
@@ -248,6 +246,11 @@ class Adapting:
         self._models.choose(self.bundle)
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _follow(self, change: str) -> None:
+        """Bring new points into a chart that was shown; one that was deleted does not come back."""
+        if change == "curves" and plots.chart_of(self._desk.scene, _CHART) is not None:
+            self.show_curves()
 
     def _begin(self, plan: Adaptation) -> None:
         self._plan = plan

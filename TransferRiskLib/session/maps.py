@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
-from TransferRiskLib.mrml import heat, overlay
+from TransferRiskLib.mrml import heat, overlay, plots
 from TransferRiskLib.mrml.nodes import remove_empty_folder
 from TransferRiskLib.mrml.styles import STYLES, style_of
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
@@ -220,6 +221,17 @@ class Maps:
             for label, line in zip(run.histogram["targets"], run.histogram["counts"], strict=True)
         }
         return tuple(float(edge) for edge in run.histogram["edges"]), counts
+
+    def show_histogram(self) -> Node | None:
+        """Bring the histogram into Slicer's plot nodes; the chart node, or None without labels."""
+        found = self.histogram()
+        if found is None:
+            return None
+        edges, counts = found
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        curves = {label: list(zip(middles, line, strict=True)) for label, line in counts.items()}
+        title, across, up = _("Voxels by risk"), _("risk (nats)"), _("voxels")
+        return plots.show_curves(self._desk.scene, "histogram", curves, title, across, up)
 
     def score_sentence(self) -> str:
         """How much the model tells about the labels, in words; empty without a score."""

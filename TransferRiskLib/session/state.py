@@ -138,14 +138,12 @@ class AdaptRun:
         status: `unfinished` can be resumed, `done` has a result.
         result: The adapted model and what is known of it.
         curves: Name of a curve ("Fold 1: loss") to its (step, value) points.
-        plot: Node ID of the plot chart; None until it was shown.
     """
 
     folder: str = ""
     status: RunStatus = "none"
     result: AdaptResult | None = None
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    plot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -260,8 +258,6 @@ class SessionState:
         for run in self.runs:
             for mapped in run.cases:
                 yield from (mapped.scan, *mapped.maps.values(), *mapped.segmentations.values())
-        if self.adapted.plot:
-            yield self.adapted.plot
 
 
 def _of_key(rows: Any, key: str) -> Any:

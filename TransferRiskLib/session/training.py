@@ -95,7 +95,7 @@ class Adaptation(Plan):
             self._name,
         )
         write_json(self._folder / REQUEST, {"request": to_json(request), "names": self._names})
-        self._keep(AdaptRun(str(self._folder), "unfinished", plot=self._before.plot))
+        self._keep(AdaptRun(str(self._folder), "unfinished"))
         return request
 
     def hear(self, body: Body) -> None:
@@ -111,8 +111,7 @@ class Adaptation(Plan):
 
     def apply(self, result: Any) -> Iterator[str]:
         assert self._folder is not None
-        plot = self._desk.state.adapted.plot
-        self._keep(AdaptRun(str(self._folder), "done", result, self._frozen(), plot))
+        self._keep(AdaptRun(str(self._folder), "done", result, self._frozen()))
         seconds = time.monotonic() - self._began if self._began is not None else None
         self._finished(self._model, None if result.resumed else seconds)
         yield _("Adapted model")
