@@ -76,6 +76,23 @@ def test_only_the_legend_of_the_shown_map_is_visible(scene) -> None:
     assert not heat.legend_of(gain).GetVisibility()
 
 
+def test_the_legend_of_somebody_elses_volume_stays_as_it_is(scene, scan) -> None:
+    import slicer
+
+    risk = heat.add_map(scene, Volume(np.zeros(GRID.shape), GRID), "risk", "risk")
+    legends = [slicer.vtkMRMLColorLegendDisplayNode() for _ in range(2)]
+    for legend in legends:
+        scene.AddNode(legend)
+    scan.AddAndObserveDisplayNodeID(legends[0].GetID())  # the other one belongs to nothing
+    for shown in (True, False):
+        for legend in legends:
+            legend.SetVisibility(shown)
+        for node in (risk, None):
+            overlay.show_legend_only_of(scene, node)
+            assert [bool(legend.GetVisibility()) for legend in legends] == [shown, shown]
+            assert heat.legend_of(risk).GetVisibility() == (node is risk)
+
+
 def test_grey_levels_of_a_scan_leave_the_background_out(scan) -> None:
     overlay.show_scan(scan)
     display = scan.GetVolumeDisplayNode()

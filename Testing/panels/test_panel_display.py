@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,7 @@ ALLOWED = [
     ("addScansFromSceneButton", "segmenting.can_add_from_scene"),
     ("addScanFolderButton", "segmenting.can_add_folder"),
     ("segmentButton", "segmenting.can_segment"),
+    ("showScanButton", "segmenting.can_show"),
     ("editScanButton", "segmenting.can_edit"),
     ("scanToCasesButton", "segmenting.can_add_to_cases"),
     ("probeButton", "environment.can_probe"),
@@ -75,6 +77,35 @@ def test_models_say_where_they_come_from_and_what_is_wrong(desk: SimpleNamespace
     desk.tick()
     assert desk.ui.modelProblemLabel.text == "The card is missing."
     assert desk.ui.cardLabel.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        ("", "theirs (/elsewhere/theirs)"),
+        ("There is no such file.", "/elsewhere/theirs (cannot be used: There is no such file.)"),
+    ],
+)
+def test_a_chosen_model_that_is_not_on_the_list_is_offered_all_the_same(
+    desk: SimpleNamespace, problem: str, text: str
+) -> None:
+    models, segmenting = desk.session.models, desk.session.segmenting
+    card = None if problem else models.card
+    path = Path("/elsewhere/theirs")
+    entry = SimpleNamespace(path=path, origin="added", card=card, problem=problem, name="theirs")
+    listed, find = models.entries, models.find
+    models.find = lambda wanted: entry if wanted == str(path) else find(wanted)
+    models.listed_with = lambda wanted: (*listed, entry) if wanted == str(path) else listed
+    models.chosen = entry
+    segmenting.options = replace(segmenting.options, model=str(path))
+    desk.session.tell("models")
+    desk.tick()
+    for combo in (desk.ui.modelCombo, desk.ui.segmentModelCombo):
+        assert combo.currentText == text
+    desk.session.calls.clear()
+    for combo in (desk.ui.modelCombo, desk.ui.segmentModelCombo):
+        combo.activated.emit(combo.currentIndex)
+    assert desk.session.calls == [("models.choose", path), ("segmenting.set_model", path)]
 
 
 def test_card_is_text_and_no_markup(desk: SimpleNamespace) -> None:

@@ -104,6 +104,35 @@ def test_a_model_that_cannot_be_used_says_why(stage, tmp_path, add_scan):
     assert stage.models.card_summary()[0] == ("Problem", entry.problem)
 
 
+def test_a_chosen_model_that_is_not_on_the_list_comes_behind_it(stage, bundle, tmp_path):
+    entries = stage.models.entries
+    assert stage.models.listed_with("") == stage.models.listed_with(str(entries[0].path)) == entries
+    assert [entry.name for entry in stage.models.listed_with(str(bundle))[len(entries) :]] == ["tiny"]
+    gone = stage.models.listed_with(str(tmp_path / "gone"))[-1]
+    assert gone.path == tmp_path / "gone" and gone.card is None and gone.problem
+
+
+def test_a_scan_that_is_gone_cannot_be_shown_and_the_views_keep_what_they_show(
+    stage, scene, bundle, add_scan
+):
+    stage.models.add(bundle)
+    volume, _ = add_scan("Anna", labelled=False)
+    (key,) = stage.segmenting.add_from_scene()
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    assert stage.segmenting.can_show(key) == (True, "")
+    stage.segmenting.show(key)
+    assert composite.GetBackgroundVolumeID() == volume.GetID()
+    other, _ = add_scan("Berta", labelled=False)
+    composite.SetBackgroundVolumeID(other.GetID())
+    scene.RemoveNode(volume)
+    assert stage.segmenting.can_show(key) == (False, "The scan is not in the scene any more.")
+    with pytest.raises(SettingsError, match="not in the scene"):
+        stage.segmenting.show(key)
+    assert composite.GetBackgroundVolumeID() == other.GetID()
+    stage.segmenting.set_channel(key, "T1", None)
+    assert stage.segmenting.can_show(key) == (False, "Choose the volume of this scan first.")
+
+
 @pytest.mark.parametrize("name", ROW_CASES)
 def test_a_row_says_in_words_what_is_missing(stage, scene, bundle, add_scan, name):
     stage.models.add(bundle)

@@ -65,6 +65,8 @@ class FakeSession:
             "models",
             entries=entries,
             chosen=entries[0],
+            find=lambda path: next((entry for entry in entries if str(entry.path) == path), None),
+            listed_with=lambda path: entries,
             card=CARD,
             folder="",
             card_summary=lambda: (("Channels", "T1"), ("Labels", "CSF, GM, WM"), ("Licence", "Apache <2.0>")),

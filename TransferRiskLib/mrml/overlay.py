@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from TransferRiskLib.mrml.heat import kind_of
 from TransferRiskLib.mrml.nodes import Node, volume_from_node
 
 _SAMPLE = 500_000
@@ -68,9 +69,11 @@ def set_heat_opacity(scene: Node, opacity: float) -> None:
 
 
 def show_legend_only_of(scene: Node, heat: Node | None) -> None:
-    """Show the colour legend of one map and hide those of all others."""
+    """Show the colour legend of one map and hide those of our other maps; legends of others stay."""
     for legend in nodes_of(scene, "vtkMRMLColorLegendDisplayNode"):
-        legend.SetVisibility(heat is not None and legend.GetDisplayableNode() is heat)
+        owner = legend.GetDisplayableNode()
+        if owner is not None and kind_of(owner) is not None:
+            legend.SetVisibility(owner is heat)
 
 
 def show_outlines(

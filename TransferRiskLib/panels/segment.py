@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import qt
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.source_model import off_the_list
 from TransferRiskLib.panels.widgets import (
     allow,
     choose_from,
@@ -17,6 +18,9 @@ from TransferRiskLib.panels.widgets import (
     position,
 )
 from TransferRiskLib.session.state import ScanRow
+
+if TYPE_CHECKING:
+    from TransferRiskLib.session.model_entries import ModelEntry
 
 
 class SegmentPanel(Panel):
@@ -57,11 +61,11 @@ class SegmentPanel(Panel):
         keys = [row.key for row in rows]
         if self._key not in keys:
             self._key = keys[0] if keys else ""
-        paths = self._paths()
-        names = [entry.name for entry in self.session.models.entries if entry.card is not None]
+        offered, chosen = self._offered(), self.session.models.find(part.options.model)
+        names = [self._text(entry) for entry in offered]
         default = part.model.name if part.model and not part.options.model else ""
         first = _("automatic: {name}").format(name=default) if default else _("automatic")
-        choose_from(ui.segmentModelCombo, [first, *names], position(paths, part.options.model) + 1)
+        choose_from(ui.segmentModelCombo, [first, *names], position(offered, chosen) + 1)
         texts = [(row.name, self._status(row)) for row in rows]
         selected = position(keys, self._key)
         ticks = [row.chosen for row in rows]
@@ -79,7 +83,8 @@ class SegmentPanel(Panel):
         nothing = (False, _("No scan is selected."))
         chosen = bool(self._key)
         allow(ui.removeScanButton, (True, "") if chosen else nothing, _("Its images stay in the scene."))
-        allow(ui.showScanButton, (True, "") if chosen else nothing, _("Show the scan in the slice views."))
+        shows = part.can_show(self._key) if chosen else nothing
+        allow(ui.showScanButton, shows, _("Show the scan in the slice views."))
         edits = part.can_edit(self._key) if chosen else nothing
         allow(ui.editScanButton, edits, _("Correct the segmentation in Segment Editor."))
         adds = part.can_add_to_cases(self._key) if chosen else nothing
@@ -98,12 +103,18 @@ class SegmentPanel(Panel):
         self.ui.scanDetailsGroup.setVisible(row is not None)
         self._channel_form.show(self.session.segmenting.channels, row.channels if row else {})
 
-    def _paths(self) -> list[str]:
-        return [str(entry.path) for entry in self.session.models.entries if entry.card is not None]
+    def _offered(self) -> list[ModelEntry]:
+        """The models that can be used, and the chosen one whatever its state."""
+        models, path = self.session.models, self.session.segmenting.options.model
+        chosen = models.find(path)
+        return [entry for entry in models.listed_with(path) if entry.card is not None or entry == chosen]
+
+    def _text(self, entry: ModelEntry) -> str:
+        listed = entry in self.session.models.entries and not entry.problem
+        return entry.name if listed else off_the_list(entry)
 
     def _choose_model(self, index: int) -> None:
-        usable = [entry for entry in self.session.models.entries if entry.card is not None]
-        path = usable[index - 1].path if index > 0 else None
+        path = self._offered()[index - 1].path if index > 0 else None
         self.attempt(lambda: self.session.segmenting.set_model(path))
 
     def _set_channel(self, channel: str, node: str | None) -> None:

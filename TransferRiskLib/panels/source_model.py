@@ -34,7 +34,7 @@ class SourceModelPanel(Panel):
 
     def refresh(self) -> None:
         models = self.session.models
-        entries, chosen = models.entries, models.chosen
+        entries, chosen = self._offered(), models.chosen
         texts = [_("Choose a model…"), *(self._text(entry) for entry in entries)]
         paths = [entry.path for entry in entries]
         choose_from(self.ui.modelCombo, texts, position(paths, chosen.path) + 1 if chosen else 0)
@@ -52,7 +52,14 @@ class SourceModelPanel(Panel):
         verdict = models.can_forget(models.chosen.path) if models.chosen else nothing
         allow(self.ui.forgetModelButton, verdict, _("No file is deleted."))
 
+    def _offered(self) -> tuple[ModelEntry, ...]:
+        """The list, with the chosen model if it is not on it."""
+        chosen = self.session.models.chosen
+        return self.session.models.listed_with(str(chosen.path) if chosen else "")
+
     def _text(self, entry: ModelEntry) -> str:
+        if entry not in self.session.models.entries:
+            return off_the_list(entry)
         if entry.problem:
             return _("{name} (cannot be used)").format(name=entry.name)
         if entry.origin == "demonstration":
@@ -62,7 +69,7 @@ class SourceModelPanel(Panel):
         return entry.name
 
     def _choose(self, index: int) -> None:
-        entries = self.session.models.entries
+        entries = self._offered()
         path = entries[index - 1].path if index > 0 else None
         self.attempt(lambda: self.session.models.choose(path))
 
@@ -90,3 +97,10 @@ class SourceModelPanel(Panel):
         chosen = self.session.models.chosen
         if chosen is not None:
             self.session.models.forget(chosen.path)
+
+
+def off_the_list(entry: ModelEntry) -> str:
+    """What a choice says that is in use without being on the list: where it is, and what is wrong with it."""
+    if entry.problem:
+        return _("{path} (cannot be used: {problem})").format(path=entry.path, problem=entry.problem)
+    return _("{name} ({path})").format(name=entry.name, path=entry.path)

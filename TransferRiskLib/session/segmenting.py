@@ -175,8 +175,18 @@ class Segmenting:
         row = self._desk.state.scan(key)
         return self._desk.node(row.segmentation), self._first(row)
 
+    def can_show(self, key: str) -> Verdict:
+        """Whether the scan has a volume in the scene."""
+        row = self._desk.state.scan(key)
+        if self._first(row) is not None:
+            return YES
+        if row.channels:
+            return no(_("The scan is not in the scene any more."))
+        return no(_("Choose the volume of this scan first."))
+
     def show(self, key: str) -> None:
         """Bring a scan and its segmentation into the slice views."""
+        demand(self.can_show(key))
         row = self._desk.state.scan(key)
         overlay.show_in_slices(self._desk.scene, self._first(row), self._desk.node(row.uncertainty), 0.5)
         overlay.show_legend_only_of(self._desk.scene, self._desk.node(row.uncertainty))

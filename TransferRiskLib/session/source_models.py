@@ -46,6 +46,14 @@ class SourceModels:
         """The list: demonstration models, the folder of the settings, added ones, adapted ones."""
         return self._entries
 
+    def listed_with(self, path: str) -> tuple[ModelEntry, ...]:
+        """The list, and behind it the model of a path that is not on it: what a scene from another computer
+        has chosen, say. Nothing more for an empty path."""
+        entry = self.find(path)
+        if entry is None or entry in self._entries:
+            return self._entries
+        return (*self._entries, entry)
+
     @property
     def folder(self) -> str:
         """The folder of the settings; empty for none."""
