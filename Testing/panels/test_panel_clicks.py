@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,14 +115,87 @@ def test_ticks_and_options_of_a_segmentation(desk: SimpleNamespace) -> None:
     ]
 
 
-def test_click_on_a_row_of_a_table(desk: SimpleNamespace) -> None:
-    desk.ui.rankingTable.cellClicked.emit(1, 0)
-    desk.ui.riskTable.cellClicked.emit(1, 3)
+def test_a_row_that_is_selected_acts(desk: SimpleNamespace) -> None:
+    desk.ui.rankingTable.selectRow(1)
+    desk.ui.riskTable.selectRow(1)
     assert requests(desk) == [("models.choose", Path("mine")), ("maps.jump_to_worst", "Ben")]
 
 
+def test_a_click_on_the_selected_row_leads_back_to_its_spot(desk: SimpleNamespace) -> None:
+    desk.ui.riskTable.selectRow(1)
+    desk.session.maps.display = replace(desk.session.maps.display, case="Ben")
+    desk.session.tell("display")
+    desk.tick()
+    assert desk.ui.riskTable.item(1, 0).isSelected(), "the row of the shown case stays selected"
+    desk.session.calls.clear()
+    desk.ui.riskTable.cellClicked.emit(1, 3)
+    assert requests(desk) == [("maps.jump_to_worst", "Ben")]
+    desk.session.maps.display = replace(desk.session.maps.display, case="Anna")
+    desk.session.tell("display")
+    desk.tick()
+    assert not desk.ui.riskTable.item(1, 0).isSelected(), "another case was chosen elsewhere"
+
+
+@pytest.mark.parametrize("way", ["keys", "mouse"])
+@pytest.mark.parametrize(
+    ("section", "table", "button", "method", "argument"),
+    [
+        ("targetCases", "caseTable", "removeCaseButton", "cases.remove", "b"),
+        ("segment", "scanTable", "removeScanButton", "segmenting.remove", "y"),
+        ("sourceModel", "rankingTable", None, "models.choose", Path("mine")),
+        ("riskMap", "riskTable", None, "maps.jump_to_worst", "Anna"),
+    ],
+)
+def test_the_row_that_is_highlighted_is_the_one_that_is_meant(
+    desk: SimpleNamespace, section: str, table: str, button: str | None, method: str, argument: Any, way: str
+) -> None:
+    import qt
+    from PySide6.QtTest import QTest
+
+    rows = getattr(desk.ui, table)
+    getattr(desk.ui, f"{section}Section").collapsed = False
+    desk.widget.resize(500, 900)
+    desk.widget.show()
+    qt.application.processEvents()
+    desk.tick()
+    meant = 0 if table == "riskTable" else 1  # the only table without a selected row
+    if way == "keys":
+        QTest.keyClick(rows, qt.Qt.Key_Down)
+    else:
+        place = rows.visualItemRect(rows.item(meant, 1)).center()
+        QTest.mouseClick(rows.viewport(), qt.Qt.LeftButton, qt.Qt.NoModifier, place)
+    assert [rows.item(row, 0).isSelected() for row in range(2)] == [meant == 0, meant == 1]
+    if button is not None:
+        getattr(desk.ui, button).click()
+    assert set(requests(desk)) == {(method, argument)}
+
+
+def test_one_case_is_always_selected(desk: SimpleNamespace) -> None:
+    desk.ui.caseTable.selectRow(1)
+    desk.ui.caseTable.clearSelection()
+    desk.tick()
+    assert desk.ui.caseTable.item(1, 0).isSelected() and desk.ui.caseNameEdit.text == "Ben"
+
+
+def test_a_table_that_is_only_focused_chooses_nothing(desk: SimpleNamespace) -> None:
+    import qt
+
+    desk.session.models.chosen = None
+    desk.session.tell("models")
+    for section in ("sourceModel", "riskMap"):
+        getattr(desk.ui, f"{section}Section").collapsed = False
+    desk.widget.show()
+    desk.widget.activateWindow()
+    desk.tick()
+    for table in (desk.ui.rankingTable, desk.ui.riskTable):
+        table.setFocus(qt.Qt.TabFocusReason)
+        qt.application.processEvents()
+        assert table.focus, "or the test says nothing"
+    assert requests(desk) == []
+
+
 def test_selected_case_is_what_later_clicks_are_about(desk: SimpleNamespace) -> None:
-    desk.ui.caseTable.cellClicked.emit(1, 0)
+    desk.ui.caseTable.selectRow(1)
     desk.tick()
     assert desk.ui.caseNameEdit.text == "Ben"
     desk.ui.removeCaseButton.click()
@@ -245,8 +319,6 @@ def test_advanced_line_that_is_only_left_asks_nothing(desk: SimpleNamespace) -> 
 
 
 def test_advanced_patch_without_numbers_is_automatic(desk: SimpleNamespace) -> None:
-    from dataclasses import replace
-
     desk.session.adapting.settings = replace(desk.session.adapting.settings, patch_size=(32, 32, 16))
     desk.session.tell("adapt")
     desk.tick()
@@ -270,7 +342,7 @@ def test_advanced_refused_value_becomes_a_line_and_goes_back(desk: SimpleNamespa
 
 
 def test_advanced_levels_of_augmentation(desk: SimpleNamespace) -> None:
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from TransferRiskLib.adaptation.settings import AugmentationSettings
 

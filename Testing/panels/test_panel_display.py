@@ -432,7 +432,7 @@ def test_what_is_typed_stays_until_the_typing_is_over(desk: SimpleNamespace) -> 
 
 
 def test_the_patient_of_a_case(desk: SimpleNamespace) -> None:
-    desk.ui.caseTable.cellClicked.emit(1, 0)
+    desk.ui.caseTable.selectRow(1)
     desk.tick()
     assert (desk.ui.casePatientEdit.text, desk.ui.casePatientEdit.placeholderText) == ("", "Doe (17)")
     desk.session.calls.clear()

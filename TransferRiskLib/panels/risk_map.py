@@ -7,7 +7,7 @@ from typing import ClassVar
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, position, quietly, say
+from TransferRiskLib.panels.widgets import allow, choose_from, fill, on, on_row, position, quietly, say
 
 
 class RiskMapPanel(Panel):
@@ -18,6 +18,7 @@ class RiskMapPanel(Panel):
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
+        self._row = -1
         ui, maps = self.ui, self.session.maps
         self.on_click("computeMapButton", maps.compute)
         self.on_click("removeRunButton", lambda: maps.remove_run(maps.display.run))
@@ -28,7 +29,9 @@ class RiskMapPanel(Panel):
         on(ui.opacitySlider, "valueChanged(double)", lambda v: self.attempt(lambda: maps.set_opacity(v)))
         on(ui.thresholdRange, "valuesChanged(double,double)", self._set_threshold)
         on(ui.renderingCheck, "clicked(bool)", lambda v: self.attempt(lambda: self._set_rendering(v)))
-        on(ui.riskTable, "cellClicked(int,int)", self._jump)
+        on_row(ui.riskTable, self._jump)
+        # A click on the row that is selected already leads back to its spot.
+        on(ui.riskTable, "cellClicked(int,int)", lambda row, _column: self._jump(row))
 
     def refresh(self) -> None:
         maps, ui, display = self.session.maps, self.ui, self.session.maps.display
@@ -46,7 +49,8 @@ class RiskMapPanel(Panel):
                 ui.thresholdRange.setValues(*maps.threshold_handles())
         ui.renderingCheck.setChecked(display.rendering)
         header, rows = maps.table()
-        fill(ui.riskTable, header, rows)
+        there = 0 <= self._row < len(rows) and rows[self._row][0] == display.case
+        fill(ui.riskTable, header, rows, selected=self._row if there else -1)
         ui.riskTableLabel.setVisible(bool(rows))
 
     def allow(self) -> None:
@@ -99,7 +103,10 @@ class RiskMapPanel(Panel):
         if shown:
             self.application.centre_in_3d()
 
-    def _jump(self, row: int, _column: int) -> None:
+    def _jump(self, row: int) -> None:
+        self._row = row
+        if row < 0:
+            return
         case = self.session.maps.table()[1][row][0]
         if case in self._cases():
             self.attempt(lambda: self.session.maps.jump_to_worst(case))

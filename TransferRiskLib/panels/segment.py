@@ -15,6 +15,7 @@ from TransferRiskLib.panels.widgets import (
     choose_from,
     fill,
     on,
+    on_row,
     position,
 )
 from TransferRiskLib.session.state import ScanRow
@@ -35,7 +36,7 @@ class SegmentPanel(Panel):
         self._channel_form = ChannelForm(self.ui.scanDetailsGroupContent.layout(), self._set_channel)
         ui, part = self.ui, self.session.segmenting
         on(ui.segmentModelCombo, "activated(int)", self._choose_model)
-        on(ui.scanTable, "cellClicked(int,int)", self._select)
+        on_row(ui.scanTable, self._select)
         on(ui.scanTable, "itemChanged(QTableWidgetItem*)", self._tick)
         on(
             ui.uncertaintyCheck,
@@ -120,9 +121,10 @@ class SegmentPanel(Panel):
     def _set_channel(self, channel: str, node: str | None) -> None:
         self.attempt(lambda: self.session.segmenting.set_channel(self._key, channel, node))
 
-    def _select(self, row: int, _column: int) -> None:
-        self._key = self.session.segmenting.rows[row].key
-        self.stale = True
+    def _select(self, row: int) -> None:
+        if row >= 0:
+            self._key = self.session.segmenting.rows[row].key
+        self.stale = True  # one scan is always selected
 
     def _tick(self, item: Any) -> None:
         if item.column() == 0:

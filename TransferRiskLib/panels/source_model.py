@@ -9,7 +9,17 @@ import ctk
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, facts, fill, on, position, say, write_path
+from TransferRiskLib.panels.widgets import (
+    allow,
+    choose_from,
+    facts,
+    fill,
+    on,
+    on_row,
+    position,
+    say,
+    write_path,
+)
 
 if TYPE_CHECKING:
     from TransferRiskLib.session.model_entries import ModelEntry
@@ -26,7 +36,7 @@ class SourceModelPanel(Panel):
         self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         on(self.ui.modelCombo, "activated(int)", self._choose)
         on(self.ui.modelFolderEdit, "currentPathChanged(QString)", self._set_folder)
-        on(self.ui.rankingTable, "cellClicked(int,int)", self._choose_ranked)
+        on_row(self.ui.rankingTable, self._choose_ranked)
         self.on_click("addModelFolderButton", self._add_folder)
         self.on_click("addModelFileButton", self._add_file)
         self.on_click("forgetModelButton", self._forget)
@@ -73,9 +83,11 @@ class SourceModelPanel(Panel):
         path = entries[index - 1].path if index > 0 else None
         self.attempt(lambda: self.session.models.choose(path))
 
-    def _choose_ranked(self, row: int, _column: int) -> None:
-        path = self.session.models.ranked_paths()[row]
-        self.attempt(lambda: self.session.models.choose(path))
+    def _choose_ranked(self, row: int) -> None:
+        self.stale = True  # the row of the chosen model is selected
+        if row >= 0:
+            path = self.session.models.ranked_paths()[row]
+            self.attempt(lambda: self.session.models.choose(path))
 
     def _set_folder(self, folder: str) -> None:
         # Half a path while it is typed is no folder yet.

@@ -17,6 +17,7 @@ from TransferRiskLib.panels.widgets import (
     fit,
     node_selector,
     on,
+    on_row,
     position,
     say,
     show_node,
@@ -44,7 +45,7 @@ class TargetCasesPanel(Panel):
         ui.caseSegmentationPlace.layout().addWidget(self._segmentation)
         self._roi = node_selector(ROIS, _("choose an ROI"), lambda node: self._set_region("roi", node))
         ui.caseRoiPlace.layout().addWidget(self._roi)
-        on(ui.caseTable, "cellClicked(int,int)", self._select)
+        on_row(ui.caseTable, self._select)
         self._name = TypedLine(ui.caseNameEdit, lambda: self._row().name, self._rename)
         self._patient = TypedLine(ui.casePatientEdit, lambda: self._row().patient, self._set_patient)
         on(ui.caseRegionCombo, "activated(int)", lambda n: self._set_region(REGIONS[n], self._row_roi()))
@@ -133,9 +134,10 @@ class TargetCasesPanel(Panel):
     def _label_setter(self, key: str, segment: str, choices: list[str | None]) -> Any:
         return lambda n: self.attempt(lambda: self.session.cases.set_label(key, segment, choices[n]))
 
-    def _select(self, row: int, _column: int) -> None:
-        self._key = self.session.cases.rows[row].key
-        self.stale = True
+    def _select(self, row: int) -> None:
+        if row >= 0:
+            self._key = self.session.cases.rows[row].key
+        self.stale = True  # one case is always selected
 
     def _go_to_last(self, keys: list[str]) -> None:
         if keys:

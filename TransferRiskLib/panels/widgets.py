@@ -23,6 +23,17 @@ def on(sender: Any, signal: str, receiver: Callable[..., object]) -> None:
     sender.connect(signal, receiver)
 
 
+def on_row(table: Any, receiver: Callable[[int], object]) -> None:
+    """Call a function with the row that the user selects, by mouse or by keys: what is highlighted is what
+    buttons act on. It gets -1 when the selection was taken back."""
+
+    def changed() -> None:
+        rows = range(table.rowCount)
+        receiver(next((row for row in rows if table.item(row, 0).isSelected()), -1))
+
+    on(table, "itemSelectionChanged()", changed)
+
+
 @contextmanager
 def quietly(widget: Any) -> Iterator[None]:
     """Change a widget without its signals: showing the session's state is no click."""
