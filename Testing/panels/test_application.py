@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+
+from TransferRiskLib.errors import SettingsError
 
 
 @pytest.fixture
@@ -64,3 +67,47 @@ def test_every_view_in_3d_is_centred(application: Any, slicer_stand_ins: ModuleT
     slicer_stand_ins.app = SimpleNamespace(layoutManager=lambda: None)
     application.centre_in_3d()
     assert centred == [0, 1], "there is none without a main window"
+
+
+@pytest.fixture
+def pip(application: Any, slicer_stand_ins: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What an installation does, in order; there is a PyTorch extension, and no `slicer.packaging`."""
+    done: list[Any] = []
+    util: Any = slicer_stand_ins.util
+    util.pip_uninstall = lambda names: done.append(("uninstall", names))
+    util.pip_install = lambda arguments: done.append(("pip", *arguments))
+    logic = SimpleNamespace(installTorch=lambda askConfirmation: done.append("extension"))  # noqa: N803
+    extension: Any = SimpleNamespace(PyTorchUtilsLogic=lambda: logic)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    return done
+
+
+REMOVED = ("uninstall", "torch torchvision")
+
+
+@pytest.mark.parametrize(
+    ("wheels", "torch", "expected"),
+    [
+        (None, "keep", [("pip", "monai")]),
+        (None, "install", ["extension", ("pip", "monai")]),
+        (None, "replace", [REMOVED, "extension", ("pip", "monai")]),
+        (Path("wheels"), "keep", [("pip", "monai")]),
+        (Path("wheels"), "install", [("pip", "monai")]),
+        (Path("wheels"), "replace", [REMOVED, ("pip", "monai")]),
+    ],
+)
+def test_an_installation_does_what_it_was_told_about_torch(
+    application: Any, pip: list[Any], wheels: Path | None, torch: str, expected: list[Any]
+) -> None:
+    application.install(["monai"], wheels, torch)
+    assert pip == expected
+
+
+def test_nothing_is_removed_where_the_pytorch_extension_is_missing(
+    application: Any, pip: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(SettingsError, match="PyTorch extension is not installed"):
+        application.install(["monai"], None, "replace")
+    assert pip == []

@@ -399,40 +399,32 @@ def test_half_a_path_is_not_passed_on(desk: SimpleNamespace, tmp_path: Path) -> 
 
 def test_installation_says_what_it_will_do_and_waits(desk: SimpleNamespace, tmp_path: Path) -> None:
     ui = desk.ui
+    desk.application.install = lambda *given: desk.session.calls.append(("install", *given))
     ui.wheelsEdit.setCurrentPath(str(tmp_path))
     ui.planInstallButton.click()
     desk.tick()
-    assert "install" not in {asked[0] for asked in desk.application.asked}
+    assert requests(desk) == []
     assert ui.installPlanLabel.text == f"Will install monai. {tmp_path}"
     assert not ui.goAheadButton.isHidden()
     ui.goAheadButton.click()
     desk.tick()
-    assert ("install", ["monai"], tmp_path, "keep") in desk.application.asked
-    assert requests(desk)[-1] == ("environment.probe",)
+    assert requests(desk) == [
+        ("environment.prepare_installation",),
+        ("install", ["monai"], tmp_path, "keep"),
+        ("environment.probe",),
+    ], "what holds the packages ends before they are replaced"
     assert ui.goAheadButton.isHidden() and ui.installPlanLabel.isHidden()
 
 
-@pytest.mark.parametrize(
-    ("report", "torch"),
-    [
-        ({"versions": {"torch": None}}, "install"),
-        ({"versions": {"torch": "2.13"}, "nvidia": ("H200",)}, "replace"),
-        ({"versions": {"torch": "2.13"}, "nvidia": ("H200",), "cuda": "13.0"}, "keep"),
-        ({"versions": {"torch": "2.13"}, "problem": "libc10.so is missing"}, "replace"),
-        ({"versions": {"torch": "2.13"}}, "keep"),
-    ],
-)
-def test_installation_replaces_only_a_torch_that_is_no_use(
-    desk: SimpleNamespace, report: dict[str, Any], torch: str
-) -> None:
-    from TransferRiskLib.tasks.results import ProbeResult
+def test_installation_that_is_refused_installs_nothing(desk: SimpleNamespace) -> None:
+    from TransferRiskLib.errors import SettingsError
 
-    desk.session.environment.report = ProbeResult(interpreter="python", **report)
+    desk.session.environment.errors["prepare_installation"] = SettingsError("Wait.")
     desk.ui.planInstallButton.click()
     desk.tick()
-    assert ("removed first" in desk.ui.installPlanLabel.text) == (torch == "replace")
     desk.ui.goAheadButton.click()
-    assert desk.application.asked == [("install", ["monai"], None, torch)]
+    desk.tick()
+    assert desk.application.asked == [] and desk.ui.messageLabel.text == "Wait."
 
 
 def test_installation_can_be_given_up(desk: SimpleNamespace) -> None:

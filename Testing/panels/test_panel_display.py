@@ -346,9 +346,9 @@ def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -
     assert not ui.goAheadButton.isHidden()
     environment.own_python = "/opt/python"
     environment.report = ProbeResult({"torch": None}, "/opt/python", problem="no torch")
-    environment.installation_text = lambda wheels=None: "/opt/python -m pip install monai"
+    environment.installation_text = lambda installed, wheels=None: "/opt/python -m pip install monai"
     desk.session.refusals["environment.can_install"] = "A Python of your own."
-    environment.errors["require_installable"] = SettingsError("A Python of your own.")
+    environment.errors["prepare_installation"] = SettingsError("A Python of your own.")
     desk.session.tell("environment")
     desk.tick()
     assert ui.planInstallButton.enabled and ui.goAheadButton.isHidden() and not ui.goAheadButton.enabled

@@ -14,6 +14,7 @@ from TransferRiskLib.jobs import events
 from TransferRiskLib.records import to_json
 from TransferRiskLib.session.installing import REQUIREMENTS, TORCH
 from TransferRiskLib.session.privacy import Scrubber
+from TransferRiskLib.session.session import Session
 from TransferRiskLib.tasks import probe as probing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +68,71 @@ def test_requirements_are_those_of_the_package():
 
 def test_an_offline_installation_says_that_nothing_is_downloaded(stage, tmp_path):
     (tmp_path / "torch-2.8-cp312.whl").touch()
-    text = stage.environment.installation_text(tmp_path)
-    assert "nothing is downloaded" in text and f"--no-index --find-links {tmp_path}" in text
-    assert "download" in stage.environment.installation_text()
+    text = stage.environment.installation_text(False, tmp_path)
+    assert "(1 wheels); nothing is downloaded." in text and f"--no-index --find-links {tmp_path}" in text
+    assert "download" in stage.environment.installation_text(False)
+
+
+KEPT, REMOVED = "The installed PyTorch is kept.", "is removed first"
+
+
+@pytest.mark.parametrize(
+    ("name", "wheels", "step", "words"),
+    [
+        ("all is well", None, "keep", KEPT),
+        ("all is well", "with torch", "keep", KEPT),
+        ("all is well", "without torch", "keep", KEPT),
+        ("no card", None, "keep", KEPT),
+        ("driver too old", None, "keep", KEPT),
+        ("no torch", None, "install", "PyTorch is installed by the PyTorch extension"),
+        ("no torch", "with torch", "install", "PyTorch comes from there as well."),
+        ("no torch", "without torch", "install", "it will fail"),
+        ("CPU-only torch beside a card", None, "replace", REMOVED),
+        ("CPU-only torch beside a card", "with torch", "replace", REMOVED),
+        ("CPU-only torch beside a card", "without torch", "keep", "is kept, though it cannot be used well"),
+        ("broken torch", None, "replace", REMOVED),
+        ("broken torch", "with torch", "replace", REMOVED),
+        ("broken torch", "without torch", "keep", "is kept, though it cannot be used well"),
+    ],
+)
+def test_torch_is_only_removed_where_another_one_is_to_be_had_and_the_plan_says_so(
+    report, tmp_path, name, wheels, step, words
+):
+    for folder, file in (("with torch", "torch-2.8-cp312.whl"), ("without torch", "torchvision-0.23.whl")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    environment = report(REPORTS[name][0])
+    place = tmp_path / wheels if wheels else None
+    assert environment.torch_step(True, place) == environment.torch_step(False, place) == step
+    text = environment.installation_text(True, place)
+    assert words in text
+    assert (REMOVED in text) == (step == "replace") and ("kept" in text) == (step == "keep")
+
+
+def test_before_the_worker_was_asked_slicers_python_says_whether_torch_is_there(stage):
+    assert stage.environment.torch_step(True) == "keep" and stage.environment.torch_step(False) == "install"
+
+
+def test_an_installation_ends_the_warm_worker_and_the_next_job_gets_a_new_one(
+    scene, settings, played, finish
+):
+    connected = []
+    session = Session(scene, lambda setting: connected.append(setting) or played, settings)
+    done = events.Done(to_json(REPORTS["CPU-only torch beside a card"][0]))
+    for number in (1, 2):
+        session.environment.probe()
+        finish(session, lambda: bool(played.submitted))
+        reason = session.jobs.can_start()[1]
+        assert reason and session.environment.can_install() == (False, reason)
+        with pytest.raises(SettingsError, match="Wait until"):
+            session.environment.prepare_installation()
+        assert played.closed == number - 1, "a job that runs is left alone"
+        played.say(done)
+        finish(session)
+        session.environment.prepare_installation()
+        assert played.closed == number == len(connected) and session.jobs.worker is None
+        played.submitted.clear()
+    session.close()
 
 
 @pytest.mark.parametrize("named", ["in the settings", "by the variable TRANSFERRISK_PYTHON"])
@@ -81,14 +144,15 @@ def test_a_named_interpreter_gets_a_command_and_no_installation(stage, tmp_path,
         monkeypatch.setenv("TRANSFERRISK_PYTHON", str(python))
     else:
         stage.environment.set_interpreter(str(python))
-    text = stage.environment.installation_text()
+    text = stage.environment.installation_text(True)
     command = next(line for line in text.splitlines() if " -m pip install " in line)
     assert shlex.split(command) == [str(python), "-m", "pip", "install", TORCH, *REQUIREMENTS]
     assert named in text and "are installed into" not in text
-    assert f"--no-index --find-links {tmp_path / 'w'}" in stage.environment.installation_text(tmp_path / "w")
+    offline = stage.environment.installation_text(True, tmp_path / "w")
+    assert f"--no-index --find-links {tmp_path / 'w'}" in offline
     assert not stage.environment.can_install()[0]
     with pytest.raises(SettingsError, match="Python of your own"):
-        stage.environment.require_installable()
+        stage.environment.prepare_installation()
 
 
 def test_the_setting_wins_over_the_variable(stage, tmp_path, monkeypatch):

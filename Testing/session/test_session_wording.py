@@ -203,11 +203,16 @@ def test_summary_of_the_environment(stage) -> None:
 
 
 def test_what_an_installation_will_do(stage, tmp_path, monkeypatch) -> None:
-    for wheels in (None, tmp_path):
-        text, command = stage.environment.installation_text(wheels).split("\n\n")
-        assert translated(*text.splitlines()) and command.startswith("pip install")
+    a_wheel = tmp_path / "wheels" / "torch-2.8-cp312.whl"
+    a_wheel.parent.mkdir()
+    a_wheel.touch()
+    for installed in ("nothing", "no torch", "CPU-only torch beside a card", "all is well"):
+        stage.environment._keep(REPORTS[installed][0] if installed in REPORTS else None)
+        for wheels in (None, tmp_path, a_wheel.parent):
+            text, command = stage.environment.installation_text(False, wheels).split("\n\n")
+            assert translated(*text.splitlines()) and command.startswith("pip install")
     monkeypatch.setenv("TRANSFERRISK_PYTHON", "/opt/python")
-    text, command, card = stage.environment.installation_text().split("\n\n")
+    text, command, card = stage.environment.installation_text(True).split("\n\n")
     assert translated(text, card, stage.environment.can_install()[1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import qt
 import slicer
@@ -14,12 +14,9 @@ from slicer.i18n import tr as _
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs.client import WorkerClient, client_for
 from TransferRiskLib.jobs.interpreters import VARIABLE
+from TransferRiskLib.session.installing import Torch
 
 MODULE = "TransferRisk"
-
-Torch = Literal["keep", "install", "replace"]
-"""What an installation does about PyTorch; a CPU-only build beside a graphics card must go first, for
-pip takes it for good enough."""
 
 
 def connect_worker(interpreter: str) -> WorkerClient:
@@ -123,16 +120,18 @@ class Application:
         Args:
             arguments: For `pip install`, where Slicer has no `slicer.packaging` or wheels are given.
             wheels: Folder of wheels for a computer without network.
-            torch: What to do about PyTorch.
+            torch: What to do about PyTorch (`Environment.torch_step`).
 
         Raises:
             SettingsError: the PyTorch extension is missing, or an installation failed.
         """
         try:
+            # The extension is looked for before anything is removed.
+            extension = self._pytorch() if torch != "keep" and wheels is None else None
             if torch == "replace":
                 slicer.util.pip_uninstall("torch torchvision")
-            if torch != "keep" and wheels is None:
-                self._install_torch()
+            if extension is not None:
+                extension.installTorch(askConfirmation=False)
             if wheels is not None or not self._ensure():
                 slicer.util.pip_install(arguments)
         except SettingsError:
@@ -153,7 +152,7 @@ class Application:
         pip_ensure(load_requirements(self._requirements), prompt_install=False, requester=MODULE)
         return True
 
-    def _install_torch(self) -> None:
+    def _pytorch(self) -> Any:
         try:
             import PyTorchUtils
         except ImportError as error:
@@ -161,7 +160,7 @@ class Application:
                 _("The PyTorch extension is not installed."),
                 hint=_("Install it with the Extensions Manager and restart Slicer."),
             ) from error
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False)
+        return PyTorchUtils.PyTorchUtilsLogic()
 
     def _show_way_back(self, widget: Any) -> None:
         if self._way_back is None:

@@ -8,7 +8,6 @@ from typing import ClassVar
 import ctk
 from slicer.i18n import tr as _
 
-from TransferRiskLib.panels.application import Torch
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, say, write_path
 
@@ -44,7 +43,8 @@ class EnvironmentPanel(Panel):
         texts = [_("automatic") if choice == "auto" else choice for choice in choices]
         choose_from(ui.deviceCombo, texts, position(choices, part.device))
         write_path(ui.interpreterEdit, part.interpreter)
-        say(ui.installPlanLabel, self._plan_text() if self._planned else "")
+        plan = part.installation_text(self._has_torch(), self._wheels) if self._planned else ""
+        say(ui.installPlanLabel, plan)
         # Another Python than Slicer's own is the user's: its plan is a command to copy.
         ui.goAheadButton.setVisible(self._planned and not part.own_python)
         ui.cancelInstallButton.setVisible(self._planned)
@@ -61,21 +61,6 @@ class EnvironmentPanel(Panel):
         plans = (True, "") if part.own_python else part.can_install()
         allow(ui.planInstallButton, plans, tip if part.own_python else _("First says what it will do."))
         allow(ui.goAheadButton, part.can_install(), _("Change Slicer's Python as described."))
-
-    def _torch(self) -> Torch:
-        report = self.session.environment.report
-        if report is None:
-            return "keep" if self.application.has_package("torch") else "install"
-        if report.versions.get("torch") is None:
-            return "install"
-        cpu_only = bool(report.nvidia) and report.cuda is None
-        return "replace" if report.problem or cpu_only else "keep"
-
-    def _plan_text(self) -> str:
-        text = self.session.environment.installation_text(self._wheels)
-        if not self.session.environment.own_python and self._torch() == "replace":
-            text += "\n" + _("The installed PyTorch, which cannot be used well here, is removed first.")
-        return text
 
     def _choose_device(self, index: int) -> None:
         part = self.session.environment
@@ -97,9 +82,13 @@ class EnvironmentPanel(Panel):
     def _install(self) -> None:
         self._plan(False)
         part = self.session.environment
-        part.require_installable()
-        self.application.install(part.pip_arguments(self._wheels), self._wheels, self._torch())
+        part.prepare_installation()
+        step = part.torch_step(self._has_torch(), self._wheels)
+        self.application.install(part.pip_arguments(self._wheels), self._wheels, step)
         part.probe()
+
+    def _has_torch(self) -> bool:
+        return self.application.has_package("torch")
 
     def _show_log(self) -> None:
         self.ui.logText.setPlainText(self.session.environment.log_tail())

@@ -165,23 +165,34 @@ class Environment:
             return no(_("The computations run in a Python of your own: run the command there yourself."))
         return self._jobs.can_start()
 
-    def require_installable(self) -> None:
-        """Raises SettingsError with the reason when `can_install` says no."""
+    def prepare_installation(self) -> None:
+        """End the warm worker: it would go on with the packages that it has loaded, and on Windows nobody
+        can replace their files. Raises SettingsError with the reason when `can_install` says no."""
         demand(self.can_install())
+        self._jobs.disconnect()
+
+    def torch_step(self, installed: bool, wheels: Path | None = None) -> installing.Torch:
+        """What an installation does about PyTorch.
+
+        Args:
+            installed: Whether Slicer's Python has it, which counts before the worker was asked.
+            wheels: Folder of wheels for a computer without network.
+        """
+        return installing.torch_step(self._report, installed, wheels)
 
     def pip_arguments(self, wheels: Path | None = None) -> list[str]:
         """Arguments after `pip install` for what is not torch; with `wheels`, torch comes from there too."""
         return installing.pip_arguments(wheels)
 
-    def installation_text(self, wheels: Path | None = None) -> str:
+    def installation_text(self, installed: bool, wheels: Path | None = None) -> str:
         """What an installation will do, in words and commands, before it does it.
 
         Args:
-            wheels: Folder of wheels for a computer without network.
+            installed, wheels: As in `torch_step`.
         """
         if self.own_python:
             return installing.text_for_own_python(self.own_python, bool(self.interpreter), wheels)
-        return installing.text_for_slicer(wheels)
+        return installing.text_for_slicer(self._report, installed, wheels)
 
     # -- log and report -------------------------------------------------------------------------
 

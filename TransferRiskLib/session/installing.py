@@ -1,4 +1,4 @@
-"""What an installation of the worker's packages will do, in words and commands."""
+"""What an installation of the worker's packages will do: the decisions, in words, and the commands."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Literal
 
 from TransferRiskLib.jobs.interpreters import VARIABLE
+from TransferRiskLib.tasks.results import ProbeResult
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+
+Torch = Literal["keep", "install", "replace"]
+"""What an installation does about PyTorch; a CPU-only build beside a graphics card must go first, for
+pip takes it for good enough."""
 
 TORCH = "torch>=2.6"
 REQUIREMENTS = (
@@ -32,13 +38,36 @@ def pip_arguments(wheels: Path | None) -> list[str]:
     return ["--no-index", "--find-links", str(wheels), TORCH, *REQUIREMENTS]
 
 
-def text_for_slicer(wheels: Path | None) -> str:
+def torch_step(report: ProbeResult | None, installed: bool, wheels: Path | None) -> Torch:
+    """What an installation into Slicer's own Python does about PyTorch. One that is no use is only removed
+    where another one is to be had.
+
+    Args:
+        report: Of the worker; None before it was asked.
+        installed: Whether Slicer's Python has PyTorch, which counts without a report.
+        wheels: Folder of wheels for a computer without network.
+    """
+    if report is not None:
+        installed = report.versions.get("torch") is not None
+    if not installed:
+        return "install"
+    return "replace" if _is_no_use(report) and (wheels is None or _has_torch(wheels)) else "keep"
+
+
+def text_for_slicer(report: ProbeResult | None, installed: bool, wheels: Path | None) -> str:
     """What an installation into Slicer's own Python does.
 
     Args:
-        wheels: Folder of wheels for a computer without network.
+        report, installed, wheels: As in `torch_step`.
     """
-    lines = _from_wheels(Path(wheels)) if wheels is not None else _from_the_network()
+    step = torch_step(report, installed, wheels)
+    if wheels is None:
+        lines = [
+            _("Packages are downloaded and installed into Slicer's own Python."),
+            _torch_of_network(step),
+        ]
+    else:
+        lines = [_packages_of(wheels), _torch_of_wheels(step, _is_no_use(report), _has_torch(wheels))]
     return "\n".join((*lines, "", " ".join(("pip", "install", *pip_arguments(wheels)))))
 
 
@@ -67,26 +96,52 @@ def text_for_own_python(python: str, by_setting: bool, wheels: Path | None) -> s
     return "\n".join(lines)
 
 
-def _from_the_network() -> list[str]:
-    return [
-        _(
-            "Packages are downloaded and installed into Slicer's own Python. PyTorch is installed by the "
-            "PyTorch extension, which chooses the build for this computer's graphics card; an installed "
-            "PyTorch that works is kept."
-        )
-    ]
+def _torch_of_network(step: Torch) -> str:
+    return {
+        "keep": _("The installed PyTorch is kept."),
+        "install": _(
+            "PyTorch is installed by the PyTorch extension, which chooses the build for this computer's "
+            "graphics card."
+        ),
+        "replace": _(
+            "The installed PyTorch, which cannot be used well here, is removed first. The PyTorch extension "
+            "then installs the build for this computer's graphics card."
+        ),
+    }[step]
 
 
-def _from_wheels(wheels: Path) -> list[str]:
-    found = sorted(path.name for path in wheels.glob("*.whl"))
+def _packages_of(wheels: Path) -> str:
     text = _(
         "Packages are installed into Slicer's own Python from {folder} ({number} wheels); nothing is "
-        "downloaded. PyTorch comes from there as well."
+        "downloaded."
     )
-    lines = [text.format(folder=wheels, number=len(found))]
-    if not any(name.startswith("torch-") for name in found):
-        lines.append(_("The folder holds no wheel of torch: an installed one is kept, or it fails."))
-    return lines
+    return text.format(folder=wheels, number=len(list(wheels.glob("*.whl"))))
+
+
+def _torch_of_wheels(step: Torch, no_use: bool, there: bool) -> str:
+    if step == "replace":
+        return _(
+            "The installed PyTorch, which cannot be used well here, is removed first. The one from the "
+            "folder takes its place."
+        )
+    if step == "install":
+        failing = _("The folder holds no wheel of torch, which is not installed either: it will fail.")
+        return _("PyTorch comes from there as well.") if there else failing
+    if no_use:
+        return _(
+            "The folder holds no wheel of torch: the installed PyTorch is kept, though it cannot be used "
+            "well here."
+        )
+    return _("The installed PyTorch is kept.")
+
+
+def _is_no_use(report: ProbeResult | None) -> bool:
+    """Whether the installed PyTorch fails, or leaves a graphics card idle."""
+    return report is not None and bool(report.problem or (report.nvidia and report.cuda is None))
+
+
+def _has_torch(wheels: Path) -> bool:
+    return any(wheels.glob("torch-*.whl"))
 
 
 def _command(arguments: list[str]) -> str:
