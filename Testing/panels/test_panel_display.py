@@ -331,12 +331,35 @@ def test_a_refused_request_becomes_a_line_and_goes_with_the_next_try(desk: Simpl
     assert desk.ui.messageLine.isHidden()
 
 
-def test_a_mistake_of_ours_is_not_swallowed(desk: SimpleNamespace) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        desk.window.attempt(broken)
+def test_a_mistake_of_ours_is_a_line_with_details_and_goes_to_the_log_and_the_report(
+    desk: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    ui = desk.ui
+    desk.session.maps.errors["compute"] = ValueError("no such node")
+    ui.computeMapButton.click()
+    desk.tick()
+    assert ui.messageLabel.text == "It failed unexpectedly: no such node"
+    assert "ValueError: no such node" in caplog.text and "Traceback" in caplog.text
+    ((_, details),) = [call for call in desk.session.calls if call[0] == "environment.remember_failure"]
+    assert details.startswith("Traceback") and details.endswith("ValueError: no such node\n")
+    ui.messageDetailsButton.click()
+    assert ui.logText.toPlainText() == details
+    desk.session.models.errors["rank"] = KeyError()
+    ui.rankButton.click()
+    desk.tick()
+    assert ui.messageLabel.text == "It failed unexpectedly: KeyError"
+    desk.session.jobs.outcome = SimpleNamespace(
+        kind="error", title="Mapping", message="Failed.", hint="", details="trace"
+    )
+    ui.suggestButton.click()
+    desk.tick()
+    assert ui.messageLabel.text == "Mapping failed: Failed." and not ui.messageDetailsButton.isHidden()
+    ui.messageDetailsButton.click()
+    assert ui.logText.toPlainText() == "trace"
+    desk.session.models.errors["rank"] = ModelError("No card.")
+    ui.rankButton.click()
+    desk.tick()
+    assert ui.messageDetailsButton.isHidden(), "there is no more to say of a refusal"
 
 
 def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -> None:

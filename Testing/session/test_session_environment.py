@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from case_files import image_values, put
 from session_tables import REPORTS
 
 from TransferRiskLib.errors import SettingsError
@@ -217,6 +218,72 @@ def test_a_bug_report_names_no_case_and_no_place_of_the_user(stage, bundle, add_
     assert "is constant." in text and "3 components" in text and "the log" in text
 
 
+def close_scene(session, scene, row, volume, segmentation):
+    scene.Clear(False)
+
+
+def remove_all(session, scene, row, volume, segmentation):
+    session.cases.remove(row)
+    for node in (volume, segmentation):
+        scene.RemoveNode(node)
+
+
+def rename_all(session, scene, row, volume, segmentation):
+    session.cases.rename(row, "someone")
+    session.cases.set_patient(row, "somebody")
+    for node in (volume, segmentation):
+        node.SetName("something")
+
+
+@pytest.mark.parametrize("gone", [close_scene, remove_all, rename_all])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_bug_report_forgets_no_name_that_its_messages_may_hold(
+    stage, scene, bundle, add_scan, played, gone, running
+):
+    stage.models.add(bundle)
+    volume, segmentation = add_scan("Mustermann")
+    (row,) = stage.cases.add_from_scene()
+    stage.cases.rename(row, "Erika")
+    stage.cases.set_patient(row, "Doe")
+    volume.SetName("Renamed by hand")
+    stage.maps.compute()
+    while not played.submitted:
+        stage.tick()
+    played.say(events.Message("Mustermann_label of Erika (doe): Renamed by hand is slow."))
+    failed = events.Failed("ImageError", "Erika is constant.", "See Mustermann_label.", None, "Doe\nErika")
+    if running:
+        stage.tick()
+    else:
+        played.say(failed)
+        stage.tick()
+    gone(stage, scene, row, volume, segmentation)
+    stage.tick()
+    text = stage.environment.bug_report()
+    assert "<case> of <case> (<case>): <case> is slow." in text
+    assert running or "<case> is constant." in text
+    for secret in ("Mustermann", "Erika", "Doe", "Renamed by hand"):
+        assert secret not in text, text
+
+
+def test_a_failure_in_the_window_is_reported_without_names(stage, scene, add_scan):
+    add_scan("Mustermann")
+    assert "window" not in stage.environment.bug_report()
+    stage.environment.remember_failure("Traceback\nKeyError: 'Mustermann_label'\n")
+    scene.Clear(False)
+    assert "Last failure in the window:\nTraceback\nKeyError: '<case>'" in stage.environment.bug_report()
+
+
+def test_what_a_failed_load_took_back_is_not_named(stage, scene, finish, tmp_path):
+    folder = tmp_path / "elsewhere" / "Scans of Erika"
+    whole, broken = (put(folder / name / "T1.nii", image_values()) for name in ("Mustermann", "Zacharias"))
+    broken.write_bytes(whole.read_bytes()[:400])
+    stage.cases.add_folder(folder)
+    assert finish(stage).kind == "error" and scene.GetFirstNodeByName("Mustermann") is None
+    text = stage.environment.bug_report()
+    for secret in ("Mustermann", "Zacharias", "Erika"):
+        assert secret not in text, text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -224,6 +291,16 @@ def test_a_bug_report_names_no_case_and_no_place_of_the_user(stage, bundle, add_
         ("T1/T2 and 3.5 nats", "T1/T2 and 3.5 nats"),
         ("/home/eve/a b/c.nii: is truncated", "<path>: is truncated"),
         ('"/data/x y.nii"', '"<path>"'),
+        ("/data/Erika M/c 1.nii: is truncated", "<path>: is truncated"),
+        ("D:\\Erika M\\c.nii: is truncated", "<path>: is truncated"),
+        (
+            "x.errors.ImageError: /data/Erika M/c.nii: is truncated",
+            "x.errors.ImageError: <path>: is truncated",
+        ),
+        (
+            "/opt/v/site-packages/torch/nn.py:3: UserWarning: slow",
+            "<path>/site-packages/torch/nn.py:3: UserWarning: slow",
+        ),
         ("in /opt/v/site-packages/torch/nn.py:3", "in <path>/site-packages/torch/nn.py:3"),
         ("case A1 and a10", "case <case> and a10"),
     ],

@@ -20,7 +20,7 @@ class JobLine(Panel):
 
     def __init__(self, surroundings: Surroundings) -> None:
         super().__init__(surroundings)
-        self._error = ""
+        self._error = self._error_details = ""
         self._dismissed: Outcome | None = None
         self._dismissed_problem = ""
         self._to_log = 0
@@ -28,9 +28,9 @@ class JobLine(Panel):
         on(self.ui.dismissMessageButton, "clicked()", self._dismiss)
         on(self.ui.messageDetailsButton, "clicked()", self._show_details)
 
-    def say_error(self, text: str) -> None:
-        """Show an error until it is put away or something else is tried."""
-        self._error = text
+    def say_error(self, text: str, details: str = "") -> None:
+        """Show an error until it is put away or something else is tried; details are for the log."""
+        self._error, self._error_details = text, details
         self.stale = True
 
     def refresh(self) -> None:
@@ -48,7 +48,8 @@ class JobLine(Panel):
         text = self._error or problem or (_outcome_text(shown) if shown else "")
         ui.messageLine.setVisible(bool(text))
         say(ui.messageLabel, text)
-        ui.messageDetailsButton.setVisible(bool(shown and shown.details and not self._error))
+        details = self._error_details if self._error else (shown.details if shown else "")
+        ui.messageDetailsButton.setVisible(bool(details))
 
     def settle(self) -> None:
         super().settle()
@@ -68,11 +69,11 @@ class JobLine(Panel):
 
     def _show_details(self) -> None:
         outcome = self.session.jobs.outcome
-        if outcome is not None:
-            self.ui.environmentSection.collapsed = False
-            self.ui.logGroup.collapsed = False
-            self.ui.logText.setPlainText(outcome.details)
-            self._to_log = 3
+        details = self._error_details if self._error else (outcome.details if outcome else "")
+        self.ui.environmentSection.collapsed = False
+        self.ui.logGroup.collapsed = False
+        self.ui.logText.setPlainText(details)
+        self._to_log = 3
 
 
 def _job_text(progress: JobProgress) -> str:

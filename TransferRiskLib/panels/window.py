@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import qt
+from slicer.i18n import tr as _
 
 from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.panels.adapt import AdaptPanel
@@ -60,12 +63,19 @@ class Window:
         self._timer.start()
 
     def attempt(self, action: Callable[[], object]) -> None:
-        """Do what a click asks for; an error that the library raises on purpose becomes a line."""
+        """Do what a click asks for. An error becomes a line; a mistake of ours goes to the log and the
+        report as well, for nobody looks at Python's console."""
         self.job_line.say_error("")
         try:
             action()
         except TransferRiskError as error:
             self.job_line.say_error(str(error))
+        except Exception as error:
+            logging.exception("TransferRisk")
+            text = _("It failed unexpectedly: {error}").format(error=str(error) or type(error).__name__)
+            details = traceback.format_exc()
+            self.job_line.say_error(text, details)
+            self._session.environment.remember_failure(details)
         self._verdicts_stale = True
 
     def tick(self) -> None:

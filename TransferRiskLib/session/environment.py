@@ -14,6 +14,7 @@ from TransferRiskLib.session import installing
 from TransferRiskLib.session.desk import Desk, Verdict, demand, no
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.patients import patient_of_row
 from TransferRiskLib.session.privacy import Scrubber
 from TransferRiskLib.tasks.requests import ProbeRequest
 from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
@@ -33,6 +34,9 @@ class Environment:
     def __init__(self, desk: Desk, jobs: Jobs) -> None:
         self._desk, self._jobs = desk, jobs
         self._report: ProbeResult | None = None
+        self._seen: set[str] = set()
+        self._failure = ""
+        desk.subscribe(self._on_change)
 
     # -- what there is --------------------------------------------------------------------------
 
@@ -201,6 +205,11 @@ class Environment:
         worker = self._jobs.worker
         return worker.log_tail(lines) if worker is not None else ""
 
+    def remember_failure(self, details: str) -> None:
+        """Keep the traceback of a mistake of ours in the window for the report."""
+        self._failure = details
+        self._seen |= self._names()
+
     def bug_report(self) -> str:
         """Versions, device, outcome and log without names of cases and without paths of the user."""
         lines = [
@@ -221,13 +230,25 @@ class Environment:
         if outcome is not None:
             lines += [f"Last job: {outcome.task}, {outcome.kind}", outcome.message, outcome.hint]
             lines += ["", "Details:", outcome.details] if outcome.details else []
+        lines += ["", "Last failure in the window:", self._failure] if self._failure else []
         lines += ["", "Messages:", *self._jobs.messages, "", "Log:", self.log_tail()]
-        return Scrubber(self._names()).scrub("\n".join(lines)).strip() + "\n"
+        return Scrubber(self._seen | self._names()).scrub("\n".join(lines)).strip() + "\n"
+
+    def _on_change(self, change: str) -> None:
+        """Messages, outcome and log tell of the nodes and rows that a job took and made. They outlive them:
+        who is renamed or removed, or goes with the scene, stays in them under the old name."""
+        if change != "job":
+            return
+        progress = self._jobs.progress
+        if progress is None or progress.phase in ("preparing", "applying"):
+            self._seen |= self._names()
 
     def _names(self) -> set[str]:
-        """What could identify a patient: names of rows and of nodes that hold images or drawings."""
+        """What could identify a patient: names of rows, of their patients, and of nodes that hold images or
+        drawings."""
         state, scene = self._desk.state, self._desk.scene
         names = {row.name for row in state.cases} | {row.name for row in state.scans}
+        names |= {patient_of_row(self._desk, row) for row in state.cases}
         names |= {mapped.case for run in state.runs for mapped in run.cases}
         for kind in ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode"):
             for number in range(scene.GetNumberOfNodesByClass(kind)):
