@@ -195,6 +195,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/privacy.py
   session/row_checks.py
   session/running_job.py
+  session/saving.py
   session/segmentation_job.py
   session/segmenting.py
   session/session.py

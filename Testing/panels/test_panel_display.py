@@ -28,6 +28,7 @@ ALLOWED = [
     ("resumeButton", "adapting.can_resume"),
     ("measureButton", "adapting.can_measure"),
     ("saveModelButton", "adapting.can_save_as"),
+    ("openModelButton", "adapting.can_open"),
     ("useModelButton", "adapting.can_use_as_source"),
     ("addScansFromSceneButton", "segmenting.can_add_from_scene"),
     ("addScanFolderButton", "segmenting.can_add_folder"),

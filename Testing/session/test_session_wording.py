@@ -182,6 +182,17 @@ def test_estimate_curves_audit_and_reasons_of_an_adaptation(ready, played, tmp_p
     assert translated(session.adapting.can_save_as()[1])
 
 
+def test_saving_the_model(ready, tmp_path, bundle, finish) -> None:
+    session, _ = ready
+    result = AdaptResult(bundle, tmp_path / "h.csv")
+    session._desk.update(replace(session.state, adapted=AdaptRun("f", "done", result)), "adapt")
+    session.adapting.save_as(tmp_path / "saved")
+    assert translated(session.jobs.progress.title)
+    assert translated(finish(session).message) and (tmp_path / "saved" / "tiny").is_dir()
+    session.adapting.save_as(bundle)
+    assert finish(session).kind == "error" and translated(session.jobs.outcome.hint)
+
+
 def test_suggestions() -> None:
     assert translated(Suggestion("k", "Anna", 0.5).sentence)
     assert translated(Suggestion("k", "Anna", 0.5, (1.0, 2.0, 3.0), known_patient=True).sentence)

@@ -71,9 +71,9 @@ class AdaptPanel(Panel):
         tip = _("Time a few training steps with this model on this computer, for the estimate.")
         allow(ui.measureButton, adapting.can_measure(), tip)
         self._allow_curve()
-        saves = adapting.can_save_as()
-        allow(ui.saveModelButton, saves, _("Copy the adapted model to another folder."))
-        allow(ui.openModelButton, saves, _("Show the adapted model in the file manager."))
+        tip = _("Copy the adapted model: it gets a folder of its name in the one that you choose.")
+        allow(ui.saveModelButton, adapting.can_save_as(), tip)
+        allow(ui.openModelButton, adapting.can_open(), _("Show the adapted model in the file manager."))
         tip = _("Choose the adapted model in section 1.")
         allow(ui.useModelButton, adapting.can_use_as_source(), tip)
 

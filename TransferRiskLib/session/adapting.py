@@ -17,8 +17,9 @@ from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no, p
 from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
-from TransferRiskLib.session.output import copy_model, output_folder
+from TransferRiskLib.session.output import output_folder
 from TransferRiskLib.session.patients import patient_of_row
+from TransferRiskLib.session.saving import SaveModel
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
@@ -220,7 +221,7 @@ class Adapting:
         """Where the adapted model lies; None before there is one."""
         return self.run.result.bundle if self.run.result is not None else None
 
-    def can_save_as(self) -> Verdict:
+    def can_open(self) -> Verdict:
         """Whether there is an adapted model whose files are there."""
         if self.bundle is None:
             return no(_("Adapt a model first."))
@@ -228,16 +229,22 @@ class Adapting:
             return YES
         return no(_("The adapted model is gone: {folder}").format(folder=self.bundle))
 
-    def save_as(self, folder: Path) -> Path:
-        """Copy the adapted model, whole or not at all; raises StorageError. A folder that is there
-        already is only replaced when it is a model."""
+    def can_save_as(self) -> Verdict:
+        """Whether the adapted model can be copied now."""
+        there = self.can_open()
+        return self._jobs.can_start() if there[0] else there
+
+    def save_as(self, folder: Path) -> None:
+        """Start the job that copies the adapted model, whole or not at all, into a new folder of its name
+        below `folder`; the outcome says where that is."""
         demand(self.can_save_as())
-        assert self.bundle is not None
-        return copy_model(self.bundle, Path(folder))
+        entry = self._models.find(str(self.bundle))
+        assert self.bundle is not None and entry is not None
+        self._jobs.start(SaveModel(self.bundle, entry.name, Path(folder)))
 
     def can_use_as_source(self) -> Verdict:
         """Whether the adapted model can be chosen as the source model."""
-        return self.can_save_as()
+        return self.can_open()
 
     def use_as_source(self) -> None:
         """Choose the adapted model as the source model."""

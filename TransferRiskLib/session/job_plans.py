@@ -16,7 +16,7 @@ class JobProgress:
     """How far the job is.
 
     Attributes:
-        task: `rank`, `map`, `adapt`, `segment`, `probe`, `suggest`, or `load`.
+        task: `rank`, `map`, `adapt`, `segment`, `probe`, `suggest`, `load`, or `save`.
         title: What it does, for the window.
         phase: Handing images over, running, stopping, or bringing results into the scene.
         stage: What it is at.
@@ -64,12 +64,14 @@ class Plan:
         worker_task: The worker's task, or None for a job that needs no worker.
         result_type: Record of the worker's result.
         patient_apply: Whether bringing results into the scene is long enough to be cancelled.
+        closing: What the window says when it is done; empty for just that.
     """
 
     task = ""
     worker_task: str | None = None
     result_type: type = object
     patient_apply = False
+    closing = ""
 
     @property
     def title(self) -> str:

@@ -147,7 +147,7 @@ class Jobs:
             if running.phase == "preparing":
                 self._submit(running, end.value)
             else:
-                self._end("done", "")
+                self._end("done", running.plan.closing)
         finally:
             if running.phase == "applying":
                 running.made += sorted(self._desk.node_ids() - before)

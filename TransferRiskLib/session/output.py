@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from TransferRiskLib.atomic import atomic_folder, storage_error
-from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.errors import Cancelled, SettingsError
 from TransferRiskLib.session.desk import Settings
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
 BUNDLE = "bundle"
 INPUTS = "inputs"
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+"""What Windows takes in no file name."""
+_LONGEST = 100
 
 
 def output_folder(settings: Settings) -> Path:
@@ -44,19 +50,42 @@ def new_run_folder(settings: Settings) -> Path:
         raise storage_error(error, parent) from error
 
 
-def copy_model(bundle: Path, folder: Path) -> Path:
-    """Copy a model, whole or not at all; a folder that is there already is only replaced when it is a
-    model.
+def copy_model(model: Path, parent: Path, name: str, stopped: Callable[[], bool] = lambda: False) -> Path:
+    """Copy a model into a new folder, whole or not at all. Nothing that is there already is touched.
+
+    Args:
+        model: Its folder.
+        parent: The folder that gets the new one.
+        name: Of the model: the new folder's name, with a number where that is taken.
+        stopped: Asked before every file and at the end.
+
+    Returns:
+        The new folder.
 
     Raises:
-        SettingsError: the folder holds other files. StorageError: it cannot be written.
+        SettingsError: `parent` lies in the model. StorageError: it cannot be written. Cancelled: stopped.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "configs" / "card.json").is_file():
-        text = _("is a folder with other files.")
-        raise SettingsError(text, file=folder, hint=_("Choose a new folder."))
-    if folder.resolve() != bundle.resolve():
-        with atomic_folder(folder) as scratch:
-            shutil.copytree(bundle, scratch, dirs_exist_ok=True)
+    if parent.resolve().is_relative_to(model.resolve()):
+        text = _("is the model itself, or lies in it.")
+        raise SettingsError(text, file=parent, hint=_("Choose another folder."))
+    plain = _FORBIDDEN.sub("-", name).strip(" .")[:_LONGEST] or "model"
+    names = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
+    folder = next(path for path in map(parent.joinpath, names) if not path.exists())
+
+    def go_on() -> None:
+        if stopped():
+            raise Cancelled(_("The job was cancelled."))
+
+    def copy(source: str, target: str) -> None:
+        go_on()
+        try:
+            shutil.copy2(source, target)
+        except OSError as error:  # `copytree` would go on with the other files
+            raise storage_error(error, folder) from error
+
+    with atomic_folder(folder) as scratch:
+        shutil.copytree(model, scratch, dirs_exist_ok=True, copy_function=copy)
+        go_on()
     return folder
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _OWN_CODE = re.compile(r"(TransferRiskLib|site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]")
-_QUOTED = re.compile(r"(\"|')((?:[A-Za-z]:)?[/\\][^\"'\n]*)\1")
+_QUOTED = re.compile(r"([\"'“])((?:[A-Za-z]:)?[/\\][^\"'”\n]*)([\"'”])")
 _BARE = re.compile(r"(?<![\w<>/\\.%])((?:[A-Za-z]:[/\\]|/(?=[\w.~-]))[^\s\"'<>|:;,)]*)")
 _AT_FRONT = re.compile(r"(^|Error: )((?:[A-Za-z]:)?[/\\][^\n\"'<>|]*?)(?=: |$)", re.MULTILINE)
 """The file that an error is about; blanks in its path do not end it."""
@@ -33,7 +33,7 @@ class Scrubber:
 
         Paths of program files keep the part that says which file of which library it is.
         """
-        text = _QUOTED.sub(lambda found: found[1] + _place(found[2]) + found[1], text)
+        text = _QUOTED.sub(lambda found: found[1] + _place(found[2]) + found[3], text)
         text = self._below_home(text)
         text = _AT_FRONT.sub(lambda found: found[1] + _place(found[2]), text)
         text = _BARE.sub(lambda found: _place(found[1]), text)

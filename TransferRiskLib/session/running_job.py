@@ -22,7 +22,7 @@ class RunningJob:
         self.phase: Phase = "preparing"
         self.identity: str | None = None
         self.forsaken = False
-        self.stage, self.step, self.message = _("Handing images over"), 0, ""
+        self.stage, self.step, self.message = self._with_worker(_("Handing images over")), 0, ""
         self.total: int | None = None
         self.made: list[str] = []
         self._began = now
@@ -35,7 +35,12 @@ class RunningJob:
             yield from self.plan.apply(result)
 
         self.phase, self.steps = "applying", steps()
-        self.stage, self.step, self.total, self._mark = _("Bringing results into the scene"), 0, None, None
+        self.stage = self._with_worker(_("Bringing results into the scene"))
+        self.step, self.total, self._mark = 0, None, None
+
+    def _with_worker(self, stage: str) -> str:
+        """Without a worker's task there is but one stage, which the title names."""
+        return stage if self.plan.worker_task is not None else ""
 
     def hear(self, body: Body, now: float) -> None:
         """Progress of the task."""
