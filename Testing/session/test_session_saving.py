@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.errors import SettingsError, StorageError
 from TransferRiskLib.models.card_files import read_card
 from TransferRiskLib.session import output
 from TransferRiskLib.session.output import copy_model
@@ -131,6 +131,14 @@ def test_a_model_is_not_copied_into_itself(adapted, finish):
 def test_any_name_makes_a_folder(bundle, tmp_path, name, folder):
     assert copy_model(bundle, tmp_path, name) == tmp_path / folder
     assert files(tmp_path / folder) == files(bundle)
+
+
+def test_a_place_that_cannot_be_written_is_named(bundle, tmp_path):
+    (tmp_path / "file").touch()
+    for parent in (tmp_path / "file", tmp_path / ("x" * 300)):
+        with pytest.raises(StorageError, match="cannot be written") as refused:
+            copy_model(bundle, parent, "mine")
+        assert refused.value.hint and str(parent) in refused.value.file
 
 
 def test_without_a_model_there_is_nothing_to_save(stage, adapted, tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from TransferRiskLib.atomic import atomic_folder, storage_error
+from TransferRiskLib.atomic import atomic_folder, storage_error, writing
 from TransferRiskLib.errors import Cancelled, SettingsError
 from TransferRiskLib.session.desk import Settings
 from TransferRiskLib.wording import wording
@@ -70,7 +70,8 @@ def copy_model(model: Path, parent: Path, name: str, stopped: Callable[[], bool]
         raise SettingsError(text, file=parent, hint=_("Choose another folder."))
     plain = _FORBIDDEN.sub("-", name).strip(" .")[:_LONGEST] or "model"
     names = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
-    folder = next(path for path in map(parent.joinpath, names) if not path.exists())
+    with writing(parent):  # a folder that may not be entered cannot be asked either
+        folder = next(path for path in map(parent.joinpath, names) if not path.exists())
 
     def go_on() -> None:
         if stopped():
