@@ -140,14 +140,15 @@ class Desk:
         """The node of an ID, or None when it is gone."""
         return self.scene.GetNodeByID(identity) if identity else None
 
-    def node_ids(self) -> set[str]:
-        """IDs of all nodes of the scene."""
+    def nodes(self) -> list[Node]:
+        """All nodes of the scene."""
         nodes = self.scene.GetNodes()
-        return {nodes.GetItemAsObject(n).GetID() for n in range(nodes.GetNumberOfItems())}
+        return [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
 
-    def remove(self, identity: str) -> None:
-        """Remove a node that a job made; the scene's own bookkeeping, which may have come with it, stays."""
-        node = self.node(identity)
-        if node is None or node.GetSingletonTag() or node.IsA("vtkMRMLSubjectHierarchyNode"):
+    def remove(self, node: Node) -> None:
+        """Remove a node that a job made, if it is still there; the scene's own bookkeeping, which may have
+        come with it, stays."""
+        gone = node.GetScene() is None
+        if gone or node.GetSingletonTag() or node.IsA("vtkMRMLSubjectHierarchyNode"):
             return
         self.scene.RemoveNode(node)

@@ -14,7 +14,7 @@ from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml import heat
-from TransferRiskLib.mrml.nodes import folder, geometry_of, put_in_folder, remove_empty_folder
+from TransferRiskLib.mrml.nodes import Shelf, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, prediction_settings
@@ -54,7 +54,7 @@ class ComputeMaps(ExchangePlan):
     ) -> None:
         super().__init__(desk)
         self._rows, self._channels, self._scheme, self._name = rows, channels, scheme, name
-        self._shown = shown
+        self._shown, self._shelf = shown, Shelf(desk.scene, name)
         self._model = desk.state.model
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
@@ -94,7 +94,7 @@ class ComputeMaps(ExchangePlan):
         self._shown()
 
     def undo(self) -> None:
-        remove_empty_folder(self.desk.scene, self._name)
+        self._shelf.clear_away()
 
     def _show(self, mapped: MappedCase, kind: str, path: Path) -> Generator[str, None, MappedCase]:
         scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
@@ -122,7 +122,7 @@ class ComputeMaps(ExchangePlan):
             node = heat.add_map(scene, volume, kind, title, background)
             mapped = replace(mapped, maps={**mapped.maps, kind: node.GetID()})
         mark_result(node)
-        put_in_folder(node, folder(scene, self._name))
+        self._shelf.put(node)
         return mapped
 
 

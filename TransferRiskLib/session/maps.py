@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from TransferRiskLib.mrml import heat, overlay
-from TransferRiskLib.mrml.nodes import remove_empty_folder
+from TransferRiskLib.mrml.nodes import folder_of, remove_emptied_folders
 from TransferRiskLib.mrml.styles import STYLES, style_of
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
 from TransferRiskLib.session.jobs import Jobs
@@ -166,12 +166,12 @@ class Maps:
     def remove_run(self, name: str) -> None:
         """Remove a run with its nodes from the scene."""
         run = next(run for run in self.runs if run.name == name)
-        for mapped in run.cases:
-            for identity in (*mapped.maps.values(), *mapped.segmentations.values()):
-                node = self._desk.node(identity)
-                if node is not None:
-                    self._desk.scene.RemoveNode(node)
-        remove_empty_folder(self._desk.scene, name)
+        made = [i for case in run.cases for i in (*case.maps.values(), *case.segmentations.values())]
+        nodes = [node for identity in made if (node := self._desk.node(identity)) is not None]
+        folders = [item for node in nodes if (item := folder_of(node)) is not None]
+        for node in nodes:
+            self._desk.scene.RemoveNode(node)
+        remove_emptied_folders(self._desk.scene, folders)
         rest = tuple(other for other in self.runs if other.name != name)
         self._desk.update(replace(self._desk.state, runs=rest), "maps")
         if self.display.run == name:

@@ -128,8 +128,7 @@ class SegmentScans(ExchangePlan):
 
     def _place(self, node: Node, name: str, scan: Node) -> None:
         """Name a result, mark it as one, and put it beside its scan."""
-        taken = {self.desk.scene.GetNodeByID(identity).GetName() for identity in self.desk.node_ids()}
-        node.SetName(unique(name, taken))
+        node.SetName(unique(name, (other.GetName() for other in self.desk.nodes())))
         mark_result(node)
         put_beside(node, scan)
 
