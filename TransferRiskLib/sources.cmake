@@ -201,6 +201,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/source_models.py
   session/stages.py
   session/state.py
+  session/state_nodes.py
   session/stored.py
   session/suggesting.py
   session/target_cases.py

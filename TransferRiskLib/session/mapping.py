@@ -17,7 +17,7 @@ from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.nodes import Shelf, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.desk import Desk, Held, prediction_settings
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
@@ -59,6 +59,7 @@ class ComputeMaps(ExchangePlan):
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
         self._scans = {row.name: row.channels[channels[0]] for row in rows}
+        self._held = Held(desk, self._scans.values())
 
     @property
     def title(self) -> str:
@@ -98,7 +99,7 @@ class ComputeMaps(ExchangePlan):
 
     def _show(self, mapped: MappedCase, kind: str, path: Path) -> Generator[str, None, MappedCase]:
         scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
-        scan = self.desk.node(mapped.scan)
+        scan = self._held.node(mapped.scan)
         if scan is None:
             text = _("The volume of “{case}” was removed while its maps were computed.")
             raise CaseError(text.format(case=mapped.case))

@@ -141,7 +141,7 @@ class Session:
             (scene.EndImportEvent, self._on_end_import),
             (scene.StartSaveEvent, self._on_save),
             (scene.NodeAddedEvent, self._on_nodes),
-            (scene.NodeRemovedEvent, self._on_nodes),
+            (scene.NodeRemovedEvent, self._on_removed),
         )
         return [scene.AddObserver(event, callback) for event, callback in observed]
 
@@ -170,6 +170,12 @@ class Session:
         self.save_to(self.parameter_node())
 
     def _on_nodes(self, *_: object) -> None:
+        self._nodes_changed = True
+
+    def _on_removed(self, *_: object) -> None:
+        if self._desk.scene.IsClosing():
+            return  # the whole state goes at the end of it
+        self._desk.forget_removed()  # at once: the next node may get the ID
         self._nodes_changed = True
 
     def _replace(self, state: SessionState) -> None:
