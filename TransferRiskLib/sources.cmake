@@ -134,6 +134,7 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/nodes.py
   mrml/overlay.py
   mrml/plots.py
+  mrml/removal.py
   mrml/render_process.py
   mrml/render_request.py
   mrml/renders.py
