@@ -134,6 +134,24 @@ def test_a_removed_roi_and_a_removed_chart_have_no_heirs(two, scene, reopen):
     assert two.adapting.run.plot == GONE
 
 
+def test_a_chart_that_goes_during_an_adaptation_does_not_come_back_with_the_earlier_run(
+    two, scene, reopen, played, finish
+):
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "curves")
+    two._desk.update(replace(two.state, adapted=AdaptRun(plot=chart.GetID())), "adapt")
+    two.tick()
+    reopen()
+    two.adapting.start()
+    two.tick()
+    gone = remove(scene, "curves")
+    assert scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "another").GetID() == gone[0]
+    finish(two, lambda: bool(played.submitted))
+    assert two.adapting.run.status == "unfinished" and two.adapting.run.plot == GONE
+    played.say(events.Failed("ModelError", "There is no such model."))
+    finish(two)
+    assert two.adapting.run == AdaptRun(plot=GONE)
+
+
 def test_maps_are_not_brought_in_for_a_scan_whose_id_went_to_another(
     two, scene, reopen, add_scan, played, finish, tmp_path
 ):

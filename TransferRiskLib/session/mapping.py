@@ -17,7 +17,7 @@ from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.nodes import Shelf, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, Held, prediction_settings
+from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
@@ -69,10 +69,10 @@ class ComputeMaps(ExchangePlan):
         cases = yield from self.handover.cases(self._rows, self._channels, self._scheme)
         self._cases = {case.name: case for case in cases}
         return MapRequest(
-            self.desk.state.model_path(),
+            Path(self._model),
             CohortInput(Cohort(cases, self._scheme)),
             self.folder.folder(),
-            prediction=prediction_settings(self.desk.settings),
+            prediction=self.prediction,
         )
 
     def apply(self, result: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from TransferRiskLib.mrml import heat, overlay
 from TransferRiskLib.mrml.nodes import add_volume, geometry_of, put_beside
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, Held, Node, prediction_settings
+from TransferRiskLib.session.desk import Desk, Held, Node
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result, unique
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
@@ -65,7 +65,7 @@ class SegmentScans(ExchangePlan):
             self.folder.folder(),
             self._options.probabilities,
             self._options.uncertainty,
-            prediction_settings(self.desk.settings),
+            self.prediction,
         )
 
     def apply(self, result: Any) -> Iterator[str]:
