@@ -186,6 +186,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/installing.py
   session/job_plans.py
   session/jobs.py
+  session/joining.py
   session/loading.py
   session/mapping.py
   session/maps.py

@@ -170,6 +170,17 @@ def test_a_second_run_has_its_own_name_and_a_removed_one_takes_its_nodes(
     assert mapped.maps.can_show() == (False, "Compute risk maps first.")
 
 
+def test_a_run_gets_another_name_when_a_scene_brought_one_of_its_name(mapped, played, answer, finish):
+    mapped.maps.compute()
+    finish(mapped, lambda: len(played.submitted) == 2)
+    runs = (*mapped.state.runs, MapRun("Transfer risk 2 (tiny)", "m"))
+    mapped._desk.update(replace(mapped.state, runs=runs), "maps")
+    answer(("risk",))
+    finish(mapped)
+    assert [run.name for run in mapped.maps.runs][2:] == ["Transfer risk 2 (tiny) (2)"]
+    assert mapped.maps.shown is mapped.maps.runs[2]
+
+
 def test_maps_that_were_deleted_by_hand_are_missed(mapped, scene):
     for case in mapped.maps.shown.cases:
         for node in case.maps.values():

@@ -19,7 +19,7 @@ from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.exchange_plan import ExchangePlan
-from TransferRiskLib.session.guessing import mark_result
+from TransferRiskLib.session.guessing import mark_result, unique
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import MapResult
@@ -85,10 +85,11 @@ class ComputeMaps(ExchangePlan):
                 mapped = yield from self._show(mapped, kind, path)
                 yield f"{maps.case}: {kind}"
             made.append(mapped)
-        run = MapRun(
-            self._name, self._model, tuple(made), result.risk, summary["histogram"], statistics, result.score
-        )
         state = self.desk.state
+        name = unique(self._name, (run.name for run in state.runs))  # a scene may have brought the same
+        run = MapRun(
+            name, self._model, tuple(made), result.risk, summary["histogram"], statistics, result.score
+        )
         kind = state.display.kind or "risk"
         display = replace(state.display, run=run.name, case=made[0].case if made else "", kind=kind)
         self.desk.update(replace(state, runs=(*state.runs, run), display=_possible(display, run)), "maps")

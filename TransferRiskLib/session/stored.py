@@ -22,6 +22,7 @@ MODULE = "TransferRisk"
 PARAMETER = "session"
 _VERSION = 1
 _ROLE = "session."
+_OURS = "ours"
 
 
 def find_parameter_node(scene: Node) -> Node | None:
@@ -44,8 +45,8 @@ def parameter_node(scene: Node) -> Node:
     return scene.AddNode(node)
 
 
-def save_state(state: SessionState, node: Node) -> None:
-    """Write the state into a parameter node of the scene."""
+def save_state(state: SessionState, node: Node) -> str:
+    """Write the state into a parameter node of the scene; the text that it holds now."""
     text = json.dumps({"version": _VERSION, "state": to_json(state)}, separators=(",", ":"))
     scene = node.GetScene()
     present = {i for i in node_ids(state) if scene is None or scene.GetNodeByID(i) is not None}
@@ -59,6 +60,23 @@ def save_state(state: SessionState, node: Node) -> None:
     if node.GetParameter(PARAMETER) != text:
         node.SetParameter(PARAMETER, text)
     node.EndModify(was)
+    return text
+
+
+def claim(node: Node) -> None:
+    """Note in a parameter node that the session's own choices stand there, before a scene is imported.
+
+    The node is a singleton: one in the imported scene is not added, it overwrites this one, note and all,
+    with references to the nodes that the import has added.
+    """
+    node.SetParameter(_OURS, "1")
+
+
+def end_claim(node: Node) -> bool:
+    """Whether what `claim` noted still stands there, after the import; the note goes."""
+    there = bool(node.GetParameter(_OURS))
+    node.UnsetParameter(_OURS)
+    return there
 
 
 def load_state(node: Node) -> SessionState:
