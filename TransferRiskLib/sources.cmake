@@ -134,6 +134,7 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/nodes.py
   mrml/overlay.py
   mrml/plots.py
+  mrml/removal.py
   mrml/render_process.py
   mrml/render_request.py
   mrml/renders.py
@@ -185,6 +186,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/installing.py
   session/job_plans.py
   session/jobs.py
+  session/joining.py
   session/loading.py
   session/mapping.py
   session/maps.py
@@ -202,6 +204,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/source_models.py
   session/stages.py
   session/state.py
+  session/state_nodes.py
   session/stored.py
   session/suggesting.py
   session/target_cases.py

@@ -46,6 +46,33 @@ def scene(headless: Any) -> Iterator[Any]:
     headless.scene.Clear(False)
 
 
+@pytest.fixture
+def tree(scene):
+    """The subject hierarchy, kept up to date as desktop Slicer's own logic does it: nodes that come get
+    an item, nodes that go lose theirs."""
+    import slicer
+    import vtk
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    tree.RemoveAllItems()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(caller, event, node):
+        if node.IsA("vtkMRMLDisplayableNode") and not tree.GetItemByDataNode(node):
+            tree.CreateItem(tree.GetSceneItemID(), node)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def going(caller, event, node):
+        if item := tree.GetItemByDataNode(node):
+            tree.RemoveItem(item, False, False)
+
+    observed = ((scene.NodeAddedEvent, added), (scene.NodeAboutToBeRemovedEvent, going))
+    tags = [scene.AddObserver(event, callback) for event, callback in observed]
+    yield tree
+    for tag in tags:
+        scene.RemoveObserver(tag)
+
+
 @pytest.fixture(scope="session")
 def warm_worker() -> Iterator[WorkerClient]:
     """One real worker for all tests: it imports torch once."""

@@ -172,7 +172,7 @@ def test_the_next_estimate_knows_how_long_the_last_run_took(model) -> None:
 def test_speeds_are_kept_by_model_and_device(model, tmp_path) -> None:
     store = MemorySettings({"Device": "cuda:0"})
     assert measured_speed(store, model) is None
-    remember_speed(store, model, SPEED)
+    remember_speed(store, model, "cuda:0", SPEED)
     assert measured_speed(store, model) == SPEED
     other = tmp_path / "other.ts"
     other.write_bytes(b"0" * 2000)
@@ -185,7 +185,7 @@ def test_speeds_are_kept_by_model_and_device(model, tmp_path) -> None:
 def test_damaged_notes_of_speeds_are_no_speeds(model, text) -> None:
     store = MemorySettings({"TrainingSpeed": text})
     assert measured_speed(store, model) is None
-    remember_speed(store, model, SPEED)
+    remember_speed(store, model, "auto", SPEED)
     assert measured_speed(store, model) == SPEED
 
 

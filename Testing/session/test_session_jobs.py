@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from TransferRiskLib.adaptation.speed import Speed
 from TransferRiskLib.jobs import events
+from TransferRiskLib.records import to_json
 from TransferRiskLib.session.desk import Desk, MemorySettings
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.measuring import measured_speed
+from TransferRiskLib.session.state import MapRun
 from TransferRiskLib.volumes.io import read_volume, write_volume
 
 
@@ -132,6 +139,61 @@ def test_a_job_cancelled_while_images_are_handed_over_never_reaches_the_worker(
     for _ in range(3):
         stage.tick()
     assert played.submitted == [] and list((tmp_path / "temporary").iterdir()) == []
+
+
+STARTS = {
+    "rank": lambda s: s.models.rank(),
+    "map": lambda s: s.maps.compute(),
+    "suggest": lambda s: s.cases.suggest_next(),
+    "adapt": lambda s: s.adapting.start(),
+    "measure": lambda s: s.adapting.measure(),
+    "segment": lambda s: s.segmenting.segment(),
+}
+
+
+@pytest.mark.parametrize("job", STARTS)
+def test_what_is_chosen_while_images_are_handed_over_is_for_the_next_job(
+    stage, bundle, add_scan, played, settings, finish, tmp_path, job
+):
+    shutil.copytree(bundle, tmp_path / "other")
+    stage.models.add(tmp_path / "other")
+    stage.models.add(bundle)
+    add_scan("Anna")
+    add_scan("Berta", 1, labelled=False)
+    stage.cases.add_from_scene()
+    stage.segmenting.add_volumes([stage.cases.rows[1].channels["T1"]])
+    runs = (MapRun("1", str(bundle), statistics={"of": "tiny"}), MapRun("2", str(tmp_path / "other")))
+    stage._desk.update(replace(stage.state, runs=runs), "maps")
+    STARTS[job](stage)
+    stage.models.choose(tmp_path / "other")
+    settings.set("Device", "cuda")
+    if job == "rank":
+        stage.cases.remove(stage.cases.rows[0].key)
+    finish(stage, lambda: bool(played.submitted))
+    ((_, request),) = played.submitted
+    assert request.prediction.device == "cpu"
+    if job == "rank":
+        assert [case.name for case in request.target.cohort.cases] == ["Anna"]
+    else:
+        assert request.model == bundle
+    if job == "suggest":
+        assert json.loads(request.statistics.read_text()) == {"of": "tiny"}
+
+
+def test_a_speed_is_kept_for_the_device_that_it_was_measured_on(
+    stage, bundle, add_scan, played, settings, finish
+):
+    stage.models.add(bundle)
+    add_scan("Anna")
+    stage.cases.add_from_scene()
+    stage.adapting.measure()
+    finish(stage, lambda: bool(played.submitted))
+    settings.set("Device", "cuda")
+    played.say(events.Done(to_json(Speed("cpu", 1e-6, 1e-7, 1e-8, 40.0))))
+    assert finish(stage).kind == "done", stage.jobs.outcome
+    assert measured_speed(settings, bundle) is None
+    settings.set("Device", "cpu")
+    assert measured_speed(settings, bundle) is not None
 
 
 def test_an_adaptation_that_never_began_leaves_no_folder(stage, bundle, add_scan, played):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from TransferRiskLib.jobs import events
 from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.overlay import nodes_of
+from TransferRiskLib.mrml.scenes import load_scene, save_scene
 from TransferRiskLib.mrml.styles import style_of
+from TransferRiskLib.session.guessing import mark_result
+from TransferRiskLib.session.state import MappedCase, MapRun
 from TransferRiskLib.volumes.io import read_volume, write_volume
 
 HISTOGRAM = {"targets": ["background", "anterior"], "edges": [0.0, 1.0, 2.0], "counts": [[5, 1], [0, 2]]}
@@ -203,9 +207,89 @@ def test_a_second_run_has_its_own_name_and_a_removed_one_takes_its_nodes(
     assert mapped.maps.can_show() == (False, "Compute risk maps first.")
 
 
+def test_a_run_gets_another_name_when_a_scene_brought_one_of_its_name(mapped, played, answer, finish):
+    mapped.maps.compute()
+    finish(mapped, lambda: len(played.submitted) == 2)
+    runs = (*mapped.state.runs, MapRun("Transfer risk 2 (tiny)", "m"))
+    mapped._desk.update(replace(mapped.state, runs=runs), "maps")
+    answer(("risk",))
+    finish(mapped)
+    assert [run.name for run in mapped.maps.runs][2:] == ["Transfer risk 2 (tiny) (2)"]
+    assert mapped.maps.shown is mapped.maps.runs[2]
+
+
 def test_maps_that_were_deleted_by_hand_are_missed(mapped, scene):
     for case in mapped.maps.shown.cases:
         for node in case.maps.values():
             scene.RemoveNode(scene.GetNodeByID(node))
     assert mapped.maps.can_show() == (False, "The maps of this run are not in the scene any more.")
     mapped.maps.show_case("case1")  # and nothing breaks
+
+
+def contents(scene):
+    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
+
+
+def test_a_removed_run_leaves_no_display_property_or_storage_node_behind(
+    tree, mapped, scene, played, answer, finish, tmp_path
+):
+    save_scene(scene, tmp_path / "one")  # gives storage nodes to what is there
+    before = contents(scene)
+    mapped.maps.compute()
+    finish(mapped, lambda: len(played.submitted) == 2)
+    answer()
+    finish(mapped)
+    mapped.maps.set_rendering(True)
+    mapped.maps.show_case("case1")
+    shelf = tree.GetItemChildWithName(tree.GetSceneItemID(), "Transfer risk 2 (tiny)")
+    assert tree.GetNumberOfItemChildren(shelf) == 4
+    save_scene(scene, tmp_path / "two")
+    added = contents(scene) - before
+    classes = {scene.GetNodeByID(identity).GetClassName() for identity in added}
+    assert {"vtkMRMLVolumePropertyNode", "vtkMRMLVolumeArchetypeStorageNode"} < classes
+    mapped.maps.set_rendering(False)  # or else the run that is shown next gets one
+    mapped.maps.remove_run("Transfer risk 2 (tiny)")
+    assert contents(scene) == before
+    assert not tree.GetItemChildWithName(tree.GetSceneItemID(), "Transfer risk 2 (tiny)")
+
+
+def with_run(session, **nodes):
+    """A session whose only run has these segmentations (kind to node)."""
+    mapped = MappedCase("case0", "", segmentations={kind: node.GetID() for kind, node in nodes.items()})
+    state = replace(session.state, runs=(MapRun("mine", "m", (mapped,)),))
+    session._desk.update(state, "maps")
+    return session
+
+
+def test_only_what_this_module_made_goes_with_a_run(stage, scene, add_scan):
+    _, mine = add_scan("mine")
+    _, result = add_scan("result")
+    mark_result(result)
+    with_run(stage, one=mine, two=result).maps.remove_run("mine")
+    assert mine.GetScene() is scene and result.GetScene() is None and stage.maps.runs == ()
+
+
+def test_a_segmentation_of_a_run_that_became_an_annotation_stays(stage, scene, add_scan):
+    _, result = add_scan("result")
+    mark_result(result)
+    stage.cases.set_segmentation(stage.cases.add("Anna"), result.GetID())
+    with_run(stage, one=result).maps.remove_run("mine")
+    assert result.GetScene() is scene
+
+
+def test_removed_maps_are_not_found_again_in_the_scans_of_the_next_patients(
+    mapped, scene, add_scan, tmp_path
+):
+    gone = [node for case in mapped.maps.shown.cases for node in case.maps.values()]
+    for identity in gone:
+        scene.RemoveNode(scene.GetNodeByID(identity))
+    mapped.tick()
+    saved = save_scene(scene, tmp_path / "scene.mrb")
+    scene.Clear(False)
+    load_scene(scene, saved)
+    others = [add_scan(f"other{number}", number, labelled=False)[0] for number in range(4)]
+    assert {node.GetID() for node in others} == set(gone), "MRML gives the IDs again"
+    mapped.tick()
+    assert mapped.maps.can_show() == (False, "The maps of this run are not in the scene any more.")
+    mapped.maps.remove_run("Transfer risk 1 (tiny)")
+    assert [node.GetScene() for node in others] == [scene] * 4

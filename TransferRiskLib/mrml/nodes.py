@@ -5,6 +5,7 @@ Works on any `vtkMRMLScene`: desktop Slicer's `slicer.mrmlScene` or a headless o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
 
 Node = Any  # VTK's wrapped classes have no usable types
+
+_OURS = "TransferRisk.Folder"
+"""Attribute of the subject hierarchy folders that were made here."""
 
 
 def add_volume(scene: Node, volume: Volume, name: str) -> Node:
@@ -101,8 +105,35 @@ def folder(scene: Node, name: str) -> int | None:
     tree = _subject_hierarchy(scene)
     if tree is None:
         return None
-    item = tree.GetItemChildWithName(tree.GetSceneItemID(), name)
-    return item or tree.CreateFolderItem(tree.GetSceneItemID(), name)
+    return _find_folder(tree, name) or _make_folder(tree, name)
+
+
+class Shelf:
+    """A folder of the subject hierarchy that a job fills: the one of that name, else a new one.
+
+    Args:
+        scene: The MRML scene; without a subject hierarchy nothing happens.
+        name: Of the folder.
+    """
+
+    def __init__(self, scene: Node, name: str) -> None:
+        self._scene, self._name = scene, name
+        self._made: int | None = None
+
+    def put(self, node: Node) -> None:
+        """Move a node into the folder."""
+        tree = _subject_hierarchy(self._scene)
+        if tree is None:
+            return
+        item = _find_folder(tree, self._name)
+        if item is None:
+            item = self._made = _make_folder(tree, self._name)
+        put_in_folder(node, item)
+
+    def clear_away(self) -> None:
+        """Remove the folder if `put` made it and nothing is in it any more."""
+        if self._made is not None:
+            remove_emptied_folders(self._scene, [self._made])
 
 
 def put_in_folder(node: Node, item: int | None) -> None:
@@ -137,14 +168,45 @@ def patient_of(node: Node) -> str | None:
     return tree.GetItemName(patient) or None if patient else None
 
 
-def remove_empty_folder(scene: Node, name: str) -> None:
-    """Remove the subject hierarchy folder of that name unless something is in it."""
+def folder_of(node: Node) -> int | None:
+    """The item under which a node stands in the subject hierarchy; None where it stands nowhere."""
+    tree = _subject_hierarchy(node.GetScene())
+    if tree is None or not (item := tree.GetItemByDataNode(node)):
+        return None
+    return tree.GetItemParent(item) or None
+
+
+def remove_emptied_folders(scene: Node, items: Iterable[int]) -> None:
+    """Remove those of the items that are folders which `folder` or a `Shelf` made, unless something is in
+    them."""
     tree = _subject_hierarchy(scene)
     if tree is None:
         return
-    item = tree.GetItemChildWithName(tree.GetSceneItemID(), name)
-    if item and tree.GetNumberOfItemChildren(item) == 0:
-        tree.RemoveItem(item)
+    for item in set(items) & set(_folders(tree, recursive=True)):
+        if tree.GetItemAttribute(item, _OURS) and tree.GetNumberOfItemChildren(item) == 0:
+            tree.RemoveItem(item)
+
+
+def _find_folder(tree: Node, name: str) -> int | None:
+    """A volume of that name, under which a folder's nodes would go with it, is no folder."""
+    return next((item for item in _folders(tree) if tree.GetItemName(item) == name), None)
+
+
+def _make_folder(tree: Node, name: str) -> int:
+    item = tree.CreateFolderItem(tree.GetSceneItemID(), name)
+    tree.SetItemAttribute(item, _OURS, "1")
+    return int(item)
+
+
+def _folders(tree: Node, recursive: bool = False) -> list[int]:
+    import slicer
+    import vtk
+
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyLevelFolder()
+    found = vtk.vtkIdList()
+    tree.GetItemChildren(tree.GetSceneItemID(), found, recursive)
+    items = (found.GetId(number) for number in range(found.GetNumberOfIds()))
+    return [item for item in items if tree.IsItemLevel(item, level)]
 
 
 def _subject_hierarchy(scene: Node) -> Node | None:

@@ -157,10 +157,11 @@ class Adapting:
         demand(self.can_start())
         rows, expected = self._training_rows(), self.estimate()
         scheme = self._cases.target_labels(rows)
+        device = prediction_settings(self._desk.settings).device
 
         def finished(model: Path, seconds: float | None) -> None:
             if seconds is not None and expected is not None:
-                remember_speed(self._desk.settings, model, expected.speed_after(seconds))
+                remember_speed(self._desk.settings, model, device, expected.speed_after(seconds))
             self._models.refresh()
 
         self._begin(

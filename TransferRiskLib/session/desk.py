@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.jobs.events import Event
 from TransferRiskLib.session.state import SessionState
+from TransferRiskLib.session.state_nodes import without_removed
 
 Node = Any
 Verdict = tuple[bool, str]
@@ -106,10 +107,16 @@ class Desk:
         return self._state
 
     def update(self, state: SessionState, change: str) -> None:
-        """Replace the state and tell everybody."""
-        self._state = state
+        """Replace the state and tell everybody. Nodes that are not in the scene become `GONE`."""
+        self._state = without_removed(state, self._is_there)
         self.changed = True
         self.tell(change)
+
+    def forget_removed(self) -> None:
+        """A node was removed from the scene: should the state speak of it, it is `GONE` there."""
+        state = without_removed(self._state, self._is_there)
+        if state is not self._state:
+            self._state, self.changed = state, True
 
     def tell(self, change: str) -> None:
         """Call every callback with the name of a change."""
@@ -140,14 +147,36 @@ class Desk:
         """The node of an ID, or None when it is gone."""
         return self.scene.GetNodeByID(identity) if identity else None
 
-    def node_ids(self) -> set[str]:
-        """IDs of all nodes of the scene."""
+    def nodes(self) -> list[Node]:
+        """All nodes of the scene."""
         nodes = self.scene.GetNodes()
-        return {nodes.GetItemAsObject(n).GetID() for n in range(nodes.GetNumberOfItems())}
+        return [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
 
-    def remove(self, identity: str) -> None:
-        """Remove a node that a job made; the scene's own bookkeeping, which may have come with it, stays."""
-        node = self.node(identity)
-        if node is None or node.GetSingletonTag() or node.IsA("vtkMRMLSubjectHierarchyNode"):
+    def remove(self, node: Node) -> None:
+        """Remove a node that a job made, if it is still there; the scene's own bookkeeping, which may have
+        come with it, stays."""
+        gone = node.GetScene() is None
+        if gone or node.GetSingletonTag() or node.IsA("vtkMRMLSubjectHierarchyNode"):
             return
         self.scene.RemoveNode(node)
+
+    def _is_there(self, identity: str) -> bool:
+        return self.scene.GetNodeByID(identity) is not None
+
+
+class Held:
+    """The nodes that had some IDs at one time, for whoever uses them later: MRML may give the ID of a node
+    that is removed in between to another one.
+
+    Args:
+        desk: The scene.
+        identities: The IDs.
+    """
+
+    def __init__(self, desk: Desk, identities: Iterable[str | None]) -> None:
+        self._nodes = {identity: desk.node(identity) for identity in identities}
+
+    def node(self, identity: str | None) -> Node | None:
+        """The node that had the ID, or None when it is gone."""
+        node = self._nodes.get(identity)
+        return node if node is not None and node.GetScene() is not None else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from TransferRiskLib.jobs.exchange import ExchangeFolder
-from TransferRiskLib.session.desk import Desk
+from TransferRiskLib.session.desk import Desk, prediction_settings
 from TransferRiskLib.session.handover import Handover
 from TransferRiskLib.session.job_plans import Plan
 
@@ -17,10 +17,15 @@ class ExchangePlan(Plan):
 
     Args:
         desk: Scene, settings, state.
+
+    Attributes:
+        prediction: How the job predicts. Choices are read when a job is started, here and in `__init__`
+            of what derives from this: they may change while images are handed over.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self.prediction = prediction_settings(desk.settings)
 
     @cached_property
     def folder(self) -> ExchangeFolder:

@@ -12,10 +12,10 @@ from TransferRiskLib.cases.labels import BACKGROUND, UNLABELLED, Label, LabelSch
 from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.jobs.exchange import ImageFolder
 from TransferRiskLib.mrml import annotation
-from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
+from TransferRiskLib.mrml.nodes import volume_from_node
 from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, Node
+from TransferRiskLib.session.desk import Desk, Held, Node
 from TransferRiskLib.session.patients import numbered_patients
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
@@ -60,15 +60,18 @@ class Handover:
         """
         made = []
         rows = tuple(rows)
+        held = held_nodes(self._desk, rows)
         patients = numbered_patients(self._desk, (row for row in rows if isinstance(row, CaseRow)))
         for row in rows:
             images = {}
+            grid: Geometry | None = None
             for channel in channels:
-                node = self._desk.node(row.channels.get(channel))
+                node = held.node(row.channels.get(channel))
                 if node is None:
                     text = _("The case “{case}” has no volume for {channel} any more.")
                     raise CaseError(text.format(case=row.name, channel=channel))
                 image = volume_from_node(node)
+                grid = grid or image.geometry
                 path = yield from in_background(partial(self._folder.write_image, image))
                 text = _("{volume} ({channel} of {case})")
                 self.names[str(path)] = text.format(volume=node.GetName(), channel=channel, case=row.name)
@@ -76,8 +79,8 @@ class Handover:
                 yield f"{row.name}: {channel}"
             labels = None
             if scheme is not None and isinstance(row, CaseRow) and row.segmentation:
-                grid = geometry_of(self._desk.node(row.channels[channels[0]]))
-                indices = label_indices(self._desk, row, grid, scheme)
+                assert grid is not None  # a model has a channel
+                indices = label_indices(held, row, grid, scheme)
                 labels = yield from in_background(partial(self._folder.write_labels, Volume(indices, grid)))
                 self.names[str(labels)] = _("The annotation of {case}").format(case=row.name)
                 yield self.names[str(labels)]
@@ -92,7 +95,16 @@ class Handover:
         return text
 
 
-def label_indices(desk: Desk, row: CaseRow, grid: Geometry, scheme: LabelScheme) -> np.ndarray:
+def held_nodes(desk: Desk, rows: Iterable[CaseRow | ScanRow]) -> Held:
+    """The nodes of rows as they are now."""
+    identities: set[str | None] = set()
+    for row in rows:
+        identities |= {*row.channels.values(), row.segmentation}
+        identities |= {row.roi} if isinstance(row, CaseRow) else set()
+    return Held(desk, identities)
+
+
+def label_indices(desk: Desk | Held, row: CaseRow, grid: Geometry, scheme: LabelScheme) -> np.ndarray:
     """Class indices of a row's annotation, int16 (k, j, i), `UNLABELLED` outside of its region.
 
     Raises:
@@ -152,7 +164,7 @@ def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | 
     return LabelScheme((background, *labels))
 
 
-def _roi_of(desk: Desk, row: CaseRow, grid: Geometry) -> np.ndarray:
+def _roi_of(desk: Desk | Held, row: CaseRow, grid: Geometry) -> np.ndarray:
     roi = desk.node(row.roi)
     if roi is None:
         text = _("The ROI of the case “{case}” is gone.").format(case=row.name)

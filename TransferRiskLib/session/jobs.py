@@ -137,7 +137,8 @@ class Jobs:
     # -- steps ----------------------------------------------------------------------------------
 
     def _step(self, running: RunningJob) -> None:
-        before = self._desk.node_ids() if running.phase == "applying" else set()
+        # Taken in every phase: a plan without a worker's task goes on to applying within its first step.
+        before = set(self._desk.nodes())
         try:
             done = next(running.steps)
             if done:  # empty while files are read or written in the background
@@ -150,7 +151,7 @@ class Jobs:
                 self._end("done", running.plan.closing)
         finally:
             if running.phase == "applying":
-                running.made += sorted(self._desk.node_ids() - before)
+                running.made += [node for node in self._desk.nodes() if node not in before]
         self._desk.tell("job")
 
     def _submit(self, running: RunningJob, request: Any) -> None:
@@ -210,8 +211,8 @@ class Jobs:
         assert running is not None
         running.steps.close()
         if running.phase == "applying" and kind != "done" and not running.forsaken:
-            for identity in reversed(running.made):
-                self._desk.remove(identity)
+            for node in reversed(running.made):
+                self._desk.remove(node)
             running.plan.undo()
         plan = running.plan
         self._outcome = Outcome(kind, plan.task, plan.title, message, hint, details)

@@ -13,7 +13,7 @@ from TransferRiskLib.cases.labels import UNLABELLED, Label, LabelScheme
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.mrml import overlay
-from TransferRiskLib.mrml.nodes import add_volume, folder, geometry_of, put_in_folder, remove_empty_folder
+from TransferRiskLib.mrml.nodes import Shelf, add_volume, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Node
@@ -51,7 +51,7 @@ class LoadCases(Plan):
     ) -> None:
         self._desk, self._channels, self._insert, self._labels = desk, tuple(channels), insert, labels
         self._cohort = _read(path, self._channels)
-        self._shelf = self._cohort.name or path.stem
+        self._shelf = Shelf(desk.scene, self._cohort.name or path.stem)
 
     @property
     def title(self) -> str:
@@ -67,7 +67,7 @@ class LoadCases(Plan):
                 volume = yield from in_background(partial(read_volume, file.path, file.component))
                 node = add_volume(self._desk.scene, volume, name)
                 overlay.show_scan(node)
-                self._shelve(node)
+                self._shelf.put(node)
                 first = first if first is not None else node
                 channels[channel] = node.GetID()
                 yield node.GetName()
@@ -81,7 +81,7 @@ class LoadCases(Plan):
         self._insert(rows)
 
     def undo(self) -> None:
-        remove_empty_folder(self._desk.scene, self._shelf)
+        self._shelf.clear_away()
 
     def _wanted(self, case: Case) -> dict[str, Any]:
         """The model's channels; the only image of a case goes to a model's only channel."""
@@ -107,11 +107,8 @@ class LoadCases(Plan):
             names[unlabelled] = None
         node = add_segmentation(self._desk.scene, indices, geometry, scheme, f"{case.name}_label", scan)
         overlay.show_outlines(node)
-        self._shelve(node)
+        self._shelf.put(node)
         return node.GetID(), names
-
-    def _shelve(self, node: Node) -> None:
-        put_in_folder(node, folder(self._desk.scene, self._shelf))
 
 
 def _read(path: Path, channels: tuple[str, ...]) -> Cohort:

@@ -14,12 +14,12 @@ from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml import heat
-from TransferRiskLib.mrml.nodes import folder, geometry_of, put_in_folder, remove_empty_folder
+from TransferRiskLib.mrml.nodes import Shelf, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.exchange_plan import ExchangePlan
-from TransferRiskLib.session.guessing import mark_result
+from TransferRiskLib.session.guessing import mark_result, unique
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import MapResult
@@ -54,11 +54,12 @@ class ComputeMaps(ExchangePlan):
     ) -> None:
         super().__init__(desk)
         self._rows, self._channels, self._scheme, self._name = rows, channels, scheme, name
-        self._shown = shown
+        self._shown, self._shelf = shown, Shelf(desk.scene, name)
         self._model = desk.state.model
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
         self._scans = {row.name: row.channels[channels[0]] for row in rows}
+        self._held = Held(desk, self._scans.values())
 
     @property
     def title(self) -> str:
@@ -68,10 +69,10 @@ class ComputeMaps(ExchangePlan):
         cases = yield from self.handover.cases(self._rows, self._channels, self._scheme)
         self._cases = {case.name: case for case in cases}
         return MapRequest(
-            self.desk.state.model_path(),
+            Path(self._model),
             CohortInput(Cohort(cases, self._scheme)),
             self.folder.folder(),
-            prediction=prediction_settings(self.desk.settings),
+            prediction=self.prediction,
         )
 
     def apply(self, result: Any) -> Iterator[str]:
@@ -84,21 +85,22 @@ class ComputeMaps(ExchangePlan):
                 mapped = yield from self._show(mapped, kind, path)
                 yield f"{maps.case}: {kind}"
             made.append(mapped)
-        run = MapRun(
-            self._name, self._model, tuple(made), result.risk, summary["histogram"], statistics, result.score
-        )
         state = self.desk.state
+        name = unique(self._name, (run.name for run in state.runs))  # a scene may have brought the same
+        run = MapRun(
+            name, self._model, tuple(made), result.risk, summary["histogram"], statistics, result.score
+        )
         kind = state.display.kind or "risk"
         display = replace(state.display, run=run.name, case=made[0].case if made else "", kind=kind)
         self.desk.update(replace(state, runs=(*state.runs, run), display=_possible(display, run)), "maps")
         self._shown()
 
     def undo(self) -> None:
-        remove_empty_folder(self.desk.scene, self._name)
+        self._shelf.clear_away()
 
     def _show(self, mapped: MappedCase, kind: str, path: Path) -> Generator[str, None, MappedCase]:
         scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
-        scan = self.desk.node(mapped.scan)
+        scan = self._held.node(mapped.scan)
         if scan is None:
             text = _("The volume of “{case}” was removed while its maps were computed.")
             raise CaseError(text.format(case=mapped.case))
@@ -122,7 +124,7 @@ class ComputeMaps(ExchangePlan):
             node = heat.add_map(scene, volume, kind, title, background)
             mapped = replace(mapped, maps={**mapped.maps, kind: node.GetID()})
         mark_result(node)
-        put_in_folder(node, folder(scene, self._name))
+        self._shelf.put(node)
         return mapped
 
 

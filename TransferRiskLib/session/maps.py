@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 from TransferRiskLib.mrml import heat, overlay, plots
-from TransferRiskLib.mrml.nodes import remove_empty_folder
+from TransferRiskLib.mrml.nodes import folder_of, remove_emptied_folders
+from TransferRiskLib.mrml.removal import remove_with_belongings
 from TransferRiskLib.mrml.styles import STYLES, style_of
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
+from TransferRiskLib.session.guessing import RESULT
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.mapping import ComputeMaps
 from TransferRiskLib.session.state import MAP_KINDS, MapDisplay, MappedCase, MapRun
@@ -174,14 +176,12 @@ class Maps:
             overlay.jump_to(self._desk.scene, found.worst_lps)
 
     def remove_run(self, name: str) -> None:
-        """Remove a run with its nodes from the scene."""
+        """Remove a run with its nodes from the scene; a segmentation that became an annotation stays."""
         run = next(run for run in self.runs if run.name == name)
-        for mapped in run.cases:
-            for identity in (*mapped.maps.values(), *mapped.segmentations.values()):
-                node = self._desk.node(identity)
-                if node is not None:
-                    self._desk.scene.RemoveNode(node)
-        remove_empty_folder(self._desk.scene, name)
+        nodes = self._made_by(run)
+        folders = [item for node in nodes if (item := folder_of(node)) is not None]
+        remove_with_belongings(self._desk.scene, nodes)
+        remove_emptied_folders(self._desk.scene, folders)
         rest = tuple(other for other in self.runs if other.name != name)
         self._desk.update(replace(self._desk.state, runs=rest), "maps")
         if self.display.run == name:
@@ -257,6 +257,12 @@ class Maps:
         run = self.shown
         found = [self._desk.node(case.maps.get(kind)) for case in (run.cases if run is not None else ())]
         return [node for node in found if node is not None]
+
+    def _made_by(self, run: MapRun) -> list[Node]:
+        annotations = {row.segmentation for row in self._cases.rows}
+        made = (i for case in run.cases for i in (*case.maps.values(), *case.segmentations.values()))
+        nodes = [self._desk.node(identity) for identity in made if identity not in annotations]
+        return [node for node in nodes if node is not None and node.GetAttribute(RESULT) is not None]
 
     def _render(self, node: Node | None) -> None:
         for display in overlay.nodes_of(self._desk.scene, "vtkMRMLVolumeRenderingDisplayNode"):

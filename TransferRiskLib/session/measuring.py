@@ -51,33 +51,33 @@ class Measure(ExchangePlan):
         return _("Measuring the speed")
 
     def prepare(self) -> Generator[str, None, MeasureRequest]:
-        prediction = prediction_settings(self.desk.settings)
-        return MeasureRequest(self._model, self._labels, self.folder.folder(), self._settings, prediction)
+        folder = self.folder.folder()
+        return MeasureRequest(self._model, self._labels, folder, self._settings, self.prediction)
         yield ""
 
     def apply(self, result: Any) -> Iterator[str]:
-        remember_speed(self.desk.settings, self._model, result)
+        remember_speed(self.desk.settings, self._model, self.prediction.device, result)
         self._keep(result)
         yield _("Speed")
 
 
-def remember_speed(store: Settings, model: Path, speed: Speed) -> None:
-    """Keep what was measured with a model on the chosen device for the estimates to come."""
+def remember_speed(store: Settings, model: Path, device: str, speed: Speed) -> None:
+    """Keep what was measured with a model on a device, as it was chosen, for the estimates to come."""
     speeds = _speeds(store)
-    speeds[_key(store, model)] = to_json(speed)
+    speeds[_key(model, device)] = to_json(speed)
     store.set(_SPEEDS, json.dumps(speeds))
 
 
 def measured_speed(store: Settings, model: Path) -> Speed | None:
     """What was measured with such a model on the chosen device; None before."""
     try:
-        return from_json(Speed, _speeds(store).get(_key(store, model)))
+        return from_json(Speed, _speeds(store).get(_key(model, prediction_settings(store).device)))
     except SettingsError:
         return None
 
 
-def _key(store: Settings, model: Path) -> str:
-    return f"{prediction_settings(store).device} {weights_bytes(model):.0f}"
+def _key(model: Path, device: str) -> str:
+    return f"{device} {weights_bytes(model):.0f}"
 
 
 def _speeds(store: Settings) -> dict[str, Any]:

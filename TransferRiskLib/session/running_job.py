@@ -7,6 +7,7 @@ from typing import Any
 
 from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.events import Body
+from TransferRiskLib.session.desk import Node
 from TransferRiskLib.session.job_plans import JobProgress, Phase, Plan
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.wording import wording
@@ -24,7 +25,8 @@ class RunningJob:
         self.forsaken = False
         self.stage, self.step, self.message = self._with_worker(_("Handing images over")), 0, ""
         self.total: int | None = None
-        self.made: list[str] = []
+        # Nodes, not IDs: that of a node which the user removes meanwhile may become another node's.
+        self.made: list[Node] = []
         self._began = now
         self._mark: tuple[float, int] | None = None
 

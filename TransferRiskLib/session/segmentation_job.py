@@ -14,7 +14,7 @@ from TransferRiskLib.mrml import heat, overlay
 from TransferRiskLib.mrml.nodes import add_volume, geometry_of, put_beside
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, Node, prediction_settings
+from TransferRiskLib.session.desk import Desk, Held, Node
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result, unique
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
@@ -50,6 +50,7 @@ class SegmentScans(ExchangePlan):
         super().__init__(desk)
         self._model, self._rows, self._channels, self._options = model, rows, channels, options
         self._cases: dict[str, Case] = {}
+        self._held = Held(desk, (row.channels.get(channels[0]) for row in rows))
 
     @property
     def title(self) -> str:
@@ -64,33 +65,41 @@ class SegmentScans(ExchangePlan):
             self.folder.folder(),
             self._options.probabilities,
             self._options.uncertainty,
-            prediction_settings(self.desk.settings),
+            self.prediction,
         )
 
     def apply(self, result: Any) -> Iterator[str]:
         rows = {row.name: row for row in self._rows}
-        state = self.desk.state
+        results: list[tuple[ScanRow, dict[str, Any]]] = []
         for scan in result.scans:
             row = rows[scan.case]
             if scan.error is None:
-                row = yield from self._show(row, scan)
+                results.append((row, (yield from self._show(row, scan))))
             else:
-                row = replace(row, error=self.in_words(scan.error))
-            state = _with_result(state, row)
+                results.append((row, {"error": self.in_words(scan.error)}))
             yield scan.case
-        # Rows may have changed meanwhile: only the results are taken over.
-        current = self.desk.state
-        for row in state.scans:
-            if row.name in rows:
-                current = _with_result(current, row)
-        self.desk.update(current, "segment")
+        state = self.desk.state
+        for row, fields in results:
+            state = self._with_result(state, row, fields)
+        self.desk.update(state, "segment")
 
-    def _show(self, row: ScanRow, scan: SegmentedScan) -> Generator[str, None, ScanRow]:
+    def _with_result(self, state: SessionState, row: ScanRow, fields: dict[str, Any]) -> SessionState:
+        """The state with a result in its row, if that is there and means the scan that was handed over."""
+        current = next((known for known in state.scans if known.key == row.key), None)
+        first = self._channels[0]
+        if current is None or self.desk.node(current.channels.get(first)) is not self._scan(row):
+            return state
+        return state.with_scan(replace(current, **fields))
+
+    def _scan(self, row: ScanRow) -> Node | None:
+        return self._held.node(row.channels[self._channels[0]])
+
+    def _show(self, row: ScanRow, scan: SegmentedScan) -> Generator[str, None, dict[str, Any]]:
+        """Bring a result into the scene; the fields of its row."""
         scene = self.desk.scene
-        volume = self.desk.node(row.channels[self._channels[0]])
+        volume = self._scan(row)
         if volume is None:
-            text = _("The scan was removed from the scene while it was segmented.")
-            return replace(row, error=text)
+            return {"error": _("The scan was removed from the scene while it was segmented.")}
         geometry = geometry_of(volume)
         assert scan.segmentation is not None  # the task writes one for every scan without an error
         drawn = Case(row.name, {}, labels=scan.segmentation)
@@ -118,26 +127,15 @@ class SegmentScans(ExchangePlan):
                 self._place(extra, name, volume)
                 probabilities.append(extra.GetID())
                 yield row.name
-        return replace(
-            row,
-            segmentation=node.GetID(),
-            uncertainty=uncertainty.GetID() if uncertainty is not None else None,
-            probabilities=tuple(probabilities),
-            error=None,
-        )
+        return {
+            "segmentation": node.GetID(),
+            "uncertainty": uncertainty.GetID() if uncertainty is not None else None,
+            "probabilities": tuple(probabilities),
+            "error": None,
+        }
 
     def _place(self, node: Node, name: str, scan: Node) -> None:
         """Name a result, mark it as one, and put it beside its scan."""
-        taken = {self.desk.scene.GetNodeByID(identity).GetName() for identity in self.desk.node_ids()}
-        node.SetName(unique(name, taken))
+        node.SetName(unique(name, (other.GetName() for other in self.desk.nodes())))
         mark_result(node)
         put_beside(node, scan)
-
-
-def _with_result(state: SessionState, row: ScanRow) -> SessionState:
-    """The state with the results of `row` in the row of its key, if that is there."""
-    current = next((known for known in state.scans if known.key == row.key), None)
-    if current is None:
-        return state
-    names = ("segmentation", "uncertainty", "probabilities", "error")
-    return state.with_scan(replace(current, **{name: getattr(row, name) for name in names}))

@@ -11,11 +11,20 @@ from TransferRiskLib.session.adapting import Adapting
 from TransferRiskLib.session.desk import Connect, Desk, Node, Settings
 from TransferRiskLib.session.environment import Environment
 from TransferRiskLib.session.jobs import Jobs
+from TransferRiskLib.session.joining import joined
 from TransferRiskLib.session.maps import Maps
 from TransferRiskLib.session.segmenting import Segmenting
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import SessionState
-from TransferRiskLib.session.stored import find_parameter_node, load_state, parameter_node, save_state
+from TransferRiskLib.session.stored import (
+    PARAMETER,
+    claim,
+    end_claim,
+    find_parameter_node,
+    load_state,
+    parameter_node,
+    save_state,
+)
 from TransferRiskLib.session.target_cases import TargetCases
 
 CHANGES = ("models", "cases", "maps", "display", "adapt", "curves", "segment", "environment", "job", "state")
@@ -71,11 +80,12 @@ class Session:
         self.segmenting = Segmenting(self._desk, self.jobs, self.models, self.cases)
         self.problem = ""
         self._nodes_changed = False
+        self._kept: tuple[Node, str] | None = None  # the node that was written last, and its text
         self._observers = self._observe()
         # Slicer makes the window when the module is opened, perhaps long after a saved scene was.
         node = find_parameter_node(scene)
         if node is not None:
-            self._read(node)
+            self._read(node, self.load_from)
 
     @property
     def state(self) -> SessionState:
@@ -100,24 +110,24 @@ class Session:
             for change in ("cases", "segment", "maps"):
                 self._desk.note(change)
             self._desk.flush()
-        if self._desk.changed:
-            self.save_to(self.parameter_node())
+        self._keep()
 
     def save_to(self, parameter_node: Node) -> None:
         """Write the state into a `vtkMRMLScriptedModuleNode`. The session does this by itself, for the
-        node of `parameter_node()`, at the end of a `tick` with changes and before a scene is saved."""
-        save_state(self._desk.state, parameter_node)
+        node of `parameter_node()`, at the end of a `tick` when the state or what the node holds has
+        changed. MRML does not tell that a scene is going to be saved."""
+        self._kept = parameter_node, save_state(self._desk.state, parameter_node)
         self._desk.changed = False
 
     def load_from(self, parameter_node: Node) -> None:
-        """Take the state over from a `vtkMRMLScriptedModuleNode`. The session does this by itself when
-        it begins and when a scene was opened. A running job is cancelled where the state is another one.
+        """Take the state over from a `vtkMRMLScriptedModuleNode`, as the session does by itself when it
+        begins. A running job is cancelled where the state is another one.
 
         Raises:
             SettingsError: it cannot be read; the state stays as it is.
         """
         state = load_state(parameter_node)
-        if state != self._desk.state:  # data that were added to the scene leave a running job alone
+        if state != self._desk.state:
             self._replace(state)
             self.maps.refresh()
 
@@ -137,11 +147,10 @@ class Session:
         observed = (
             (scene.StartCloseEvent, self._on_start_close),
             (scene.EndCloseEvent, self._on_end_close),
-            (scene.StartImportEvent, self._on_save),
+            (scene.StartImportEvent, self._on_start_import),
             (scene.EndImportEvent, self._on_end_import),
-            (scene.StartSaveEvent, self._on_save),
             (scene.NodeAddedEvent, self._on_nodes),
-            (scene.NodeRemovedEvent, self._on_nodes),
+            (scene.NodeRemovedEvent, self._on_removed),
         )
         return [scene.AddObserver(event, callback) for event, callback in observed]
 
@@ -149,27 +158,61 @@ class Session:
         self.jobs.abandon()
 
     def _on_end_close(self, *_: object) -> None:
+        self.problem = ""
         self._replace(SessionState())
         # A singleton node outlives its scene: the next one must not find the old choices in it.
         node = find_parameter_node(self._desk.scene)
         if node is not None:
             self.save_to(node)
 
-    def _on_end_import(self, *_: object) -> None:
-        self._read(self.parameter_node())
+    def _on_start_import(self, *_: object) -> None:
+        self._keep()
+        claim(self.parameter_node())
 
-    def _read(self, node: Node) -> None:
+    def _on_end_import(self, *_: object) -> None:
+        """A scene was opened, or added to this one; a running job goes on."""
+        node = self.parameter_node()
+        if not end_claim(node):
+            self._read(node, self._join)
+
+    def _join(self, node: Node) -> None:
+        state = joined(self._desk.state, load_state(node))
+        if state != self._desk.state:
+            self._desk.update(state, "state")
+            self.maps.refresh()
+
+    def _read(self, node: Node, take: Callable[[Node], None]) -> None:
         self.problem = ""
         try:
-            self.load_from(node)
+            take(node)
         except SettingsError as error:
             self.problem = str(error)
+            if self._desk.state == SessionState():
+                # What a newer version wrote stays as it is until something is chosen here.
+                self._kept, self._desk.changed = None, False
             self._desk.tell("state")
 
-    def _on_save(self, *_: object) -> None:
-        self.save_to(self.parameter_node())
+    def _keep(self) -> None:
+        """Write the state where it is another one than the parameter node holds.
+
+        Not only after a change of ours: a scene view that is restored puts earlier choices there, or takes
+        the node away, and a scene that is added puts its own. Ours stay, and must be what is saved."""
+        if self._desk.changed or not self._is_kept():
+            self.save_to(self.parameter_node())
+
+    def _is_kept(self) -> bool:
+        if self._kept is None:
+            return True
+        node, text = self._kept
+        return node.GetScene() is not None and node.GetParameter(PARAMETER) == text
 
     def _on_nodes(self, *_: object) -> None:
+        self._nodes_changed = True
+
+    def _on_removed(self, *_: object) -> None:
+        if self._desk.scene.IsClosing():
+            return  # the whole state goes at the end of it
+        self._desk.forget_removed()  # at once: the next node may get the ID
         self._nodes_changed = True
 
     def _replace(self, state: SessionState) -> None:

@@ -13,7 +13,7 @@ from TransferRiskLib.demo_models import demo_models
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import list_models, read_card
-from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no, prediction_settings
+from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.model_entries import ModelEntry, card_rows, entry_of, read_entry
@@ -224,17 +224,17 @@ class _RankPlan(ExchangePlan):
 
     def __init__(self, desk: Desk, models: dict[Path, dict[str, str]], cases: TargetCases) -> None:
         super().__init__(desk)
-        self._models, self._cases = models, cases
+        self._models = models
+        self._rows = cases.usable_labelled()
+        self._scheme = cases.target_labels(self._rows)
 
     @property
     def title(self) -> str:
         return _("Ranking the source models")
 
     def prepare(self) -> Generator[str, None, RankRequest]:
-        rows = self._cases.usable_labelled()
         channels = tuple(dict.fromkeys(own for names in self._models.values() for own in names.values()))
-        scheme = self._cases.target_labels(rows)
-        made = yield from self.handover.cases(rows, channels, scheme)
+        made = yield from self.handover.cases(self._rows, channels, self._scheme)
         # A name that two models use for different channels of the cases cannot be told apart.
         mapped: dict[str, str] = {}
         for names in self._models.values():
@@ -242,10 +242,9 @@ class _RankPlan(ExchangePlan):
                 if mapped.setdefault(card, own) != own:
                     text = _("Two models mean different volumes by the channel {channel}.")
                     raise SettingsError(text.format(channel=card))
-        given = CohortInput(Cohort(made, scheme), {card: own for card, own in mapped.items() if card != own})
-        return RankRequest(
-            tuple(self._models), given, self.folder.folder(), prediction_settings(self.desk.settings)
-        )
+        renamed = {card: own for card, own in mapped.items() if card != own}
+        given = CohortInput(Cohort(made, self._scheme), renamed)
+        return RankRequest(tuple(self._models), given, self.folder.folder(), self.prediction)
 
     def apply(self, result: Any) -> Iterator[str]:
         self.desk.update(replace(self.desk.state, ranking=result.scores), "models")

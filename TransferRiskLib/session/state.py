@@ -1,13 +1,14 @@
 """What a person has chosen and made: one frozen record, valid JSON, that goes into a saved scene.
 
-MRML nodes appear as node IDs. `stored` writes the record into a parameter node together with node
-references, so that the IDs are right again when a scene is opened that had to give nodes new ones.
+MRML nodes appear as node IDs, `state_nodes.GONE` for those that are not in the scene any more. `stored`
+writes the record into a parameter node together with node references, so that the IDs are right again
+when a scene is opened that had to give nodes new ones.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -209,10 +210,10 @@ class SessionState:
     scans: tuple[ScanRow, ...] = ()
     segment: SegmentChoice = field(default_factory=SegmentChoice)
 
-    def new_key(self) -> str:
-        """A key that no row has."""
-        taken = {row.key for row in self.cases} | {row.key for row in self.scans}
-        return next(key for n in itertools.count(1) if (key := f"row-{n}") not in taken)
+    @staticmethod
+    def new_key() -> str:
+        """A key that no row has, nor had: what a job brings must not go to a row that came meanwhile."""
+        return f"row-{uuid.uuid4().hex}"
 
     def model_path(self) -> Path:
         """The chosen source model."""
@@ -242,22 +243,6 @@ class SessionState:
     def shown_run(self) -> MapRun | None:
         """The run that is shown."""
         return next((run for run in self.runs if run.name == self.display.run), None)
-
-    def node_ids(self) -> Iterator[str]:
-        """The ID of every node that the state speaks of; some come twice."""
-        rows: tuple[CaseRow | ScanRow, ...] = (*self.cases, *self.scans)
-        for row in rows:
-            yield from row.channels.values()
-            if row.segmentation:
-                yield row.segmentation
-        for case in self.cases:
-            if case.roi:
-                yield case.roi
-        for scan in self.scans:
-            yield from (node for node in (scan.uncertainty, *scan.probabilities) if node)
-        for run in self.runs:
-            for mapped in run.cases:
-                yield from (mapped.scan, *mapped.maps.values(), *mapped.segmentations.values())
 
 
 def _of_key(rows: Any, key: str) -> Any:

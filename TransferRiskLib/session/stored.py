@@ -9,12 +9,12 @@ must give its nodes new IDs.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Node
 from TransferRiskLib.session.state import SessionState
+from TransferRiskLib.session.state_nodes import GONE, node_ids, with_node_ids
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -22,6 +22,7 @@ MODULE = "TransferRisk"
 PARAMETER = "session"
 _VERSION = 1
 _ROLE = "session."
+_OURS = "ours"
 
 
 def find_parameter_node(scene: Node) -> Node | None:
@@ -44,11 +45,11 @@ def parameter_node(scene: Node) -> Node:
     return scene.AddNode(node)
 
 
-def save_state(state: SessionState, node: Node) -> None:
-    """Write the state into a parameter node of the scene."""
+def save_state(state: SessionState, node: Node) -> str:
+    """Write the state into a parameter node of the scene; the text that it holds now."""
     text = json.dumps({"version": _VERSION, "state": to_json(state)}, separators=(",", ":"))
     scene = node.GetScene()
-    present = {i for i in state.node_ids() if scene is None or scene.GetNodeByID(i) is not None}
+    present = {i for i in node_ids(state) if scene is None or scene.GetNodeByID(i) is not None}
     was = node.StartModify()
     for role in _roles(node):
         if role.removeprefix(_ROLE) not in present:
@@ -59,11 +60,28 @@ def save_state(state: SessionState, node: Node) -> None:
     if node.GetParameter(PARAMETER) != text:
         node.SetParameter(PARAMETER, text)
     node.EndModify(was)
+    return text
+
+
+def claim(node: Node) -> None:
+    """Note in a parameter node that the session's own choices stand there, before a scene is imported.
+
+    The node is a singleton: one in the imported scene is not added, it overwrites this one, note and all,
+    with references to the nodes that the import has added.
+    """
+    node.SetParameter(_OURS, "1")
+
+
+def end_claim(node: Node) -> bool:
+    """Whether what `claim` noted still stands there, after the import; the note goes."""
+    there = bool(node.GetParameter(_OURS))
+    node.UnsetParameter(_OURS)
+    return there
 
 
 def load_state(node: Node) -> SessionState:
-    """The state of a parameter node, with the node IDs that the scene has now; an empty state when it
-    holds none.
+    """The state of a parameter node, with the node IDs that the scene has now and `GONE` for what it
+    refers to no more; an empty state when it holds none.
 
     Raises:
         SettingsError: it was written by a newer version, or is damaged.
@@ -79,18 +97,10 @@ def load_state(node: Node) -> SessionState:
     if version != _VERSION:
         text = _("The choices in this scene have version {theirs}; this TransferRisk reads {ours}.")
         raise SettingsError(text.format(theirs=version, ours=_VERSION), hint=_("Update the extension."))
-    moved = {role.removeprefix(_ROLE): node.GetNodeReferenceID(role) for role in _roles(node)}
-    changed = {old: new for old, new in moved.items() if new and new != old}
-    return from_json(SessionState, _renamed(record["state"], changed), "session")
-
-
-def _renamed(value: Any, changed: dict[str, str]) -> Any:
-    """JSON data with other node IDs; nothing else in it looks like one."""
-    if isinstance(value, dict):
-        return {key: _renamed(item, changed) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_renamed(item, changed) for item in value]
-    return changed.get(value, value) if isinstance(value, str) else value
+    state = from_json(SessionState, record["state"], "session")
+    referred = {role.removeprefix(_ROLE): node.GetNodeReference(role) for role in _roles(node)}
+    now = {old: found.GetID() for old, found in referred.items() if found is not None}
+    return with_node_ids(state, lambda identity: now.get(identity, GONE))
 
 
 def _roles(node: Node) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.desk import Desk
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
@@ -78,6 +78,7 @@ class Suggest(ExchangePlan):
     ) -> None:
         super().__init__(desk)
         self._rows, self._channels, self._answer = rows, channels, answer
+        self._model, self._statistics = desk.state.model_path(), desk.state.statistics_of_model()
         self._found: list[Suggestion] = []
 
     @property
@@ -85,17 +86,16 @@ class Suggest(ExchangePlan):
         return _("Finding what to annotate next")
 
     def prepare(self) -> Generator[str, None, MapRequest]:
-        state = self.desk.state
         statistics = self.folder.folder() / "statistics.json"
-        write_json(statistics, state.statistics_of_model())
+        write_json(statistics, self._statistics)
         cases = yield from self.handover.cases(self._rows, self._channels)
         return MapRequest(
-            state.model_path(),
+            self._model,
             CohortInput(Cohort(cases)),
             self.folder.folder(),
             ("expected-risk", "eep-segmentation"),
             statistics,
-            prediction_settings(self.desk.settings),
+            self.prediction,
         )
 
     def apply(self, result: Any) -> Iterator[str]:

@@ -67,7 +67,7 @@ class Adaptation(Plan):
     ) -> None:
         self._desk, self._rows, self._channels, self._scheme = desk, rows, channels, scheme
         self._settings, self._name, self._finished = settings, name, finished
-        self._model = desk.state.model_path()
+        self._model, self._prediction = desk.state.model_path(), prediction_settings(desk.settings)
         self._before = desk.state.adapted
         self._folder: Path | None = None
         self.curves: Curves = {}
@@ -91,7 +91,7 @@ class Adaptation(Plan):
             CohortInput(Cohort(cases, self._scheme)),
             self._folder,
             self._settings,
-            prediction_settings(self._desk.settings),
+            self._prediction,
             self._name,
         )
         write_json(self._folder / REQUEST, {"request": to_json(request), "names": self._names})
@@ -181,7 +181,7 @@ class Resumption(Adaptation):
 
     def prepare(self) -> Generator[str, None, AdaptRequest]:
         # The device may be another one by now; everything else must stay what it was.
-        return replace(self._request, prediction=prediction_settings(self._desk.settings))
+        return replace(self._request, prediction=self._prediction)
         yield ""
 
 

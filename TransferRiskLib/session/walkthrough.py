@@ -13,6 +13,7 @@ from pathlib import Path
 from TransferRiskLib.cases.simulate import TARGET_SITE, simulate_case, simulate_cohort
 from TransferRiskLib.mrml.nodes import Node, add_volume
 from TransferRiskLib.session.session import Session
+from TransferRiskLib.session.state_nodes import node_ids
 from TransferRiskLib.volumes.volume import Volume
 
 MODEL = "tissue-t1w"
@@ -160,7 +161,7 @@ class Walkthrough:
         check([r.name for r in after.cases] == [r.name for r in before.cases], "the cases were forgotten")
         check(len(after.runs) == 1 and after.runs[0].risk == before.runs[0].risk, "the maps were forgotten")
         check(after.adapted.status == "done", "the adapted model was forgotten")
-        for identity in after.node_ids():
+        for identity in node_ids(after):
             check(self._scene.GetNodeByID(identity) is not None, f"the node {identity} is gone")
 
     def go_on(self, folder: Path) -> None:
