@@ -77,7 +77,7 @@ class SegmentPanel(Panel):
 
     def allow(self) -> None:
         ui, part = self.ui, self.session.segmenting
-        tip = _("Every scan in the scene that is neither in the list nor a target case.")
+        tip = _("Every scan in the scene whose case is neither in the list nor a target case.")
         allow(ui.addScansFromSceneButton, part.can_add_from_scene(), tip)
         allow(ui.addScanFolderButton, part.can_add_folder(), _("Read scans from a folder."))
         allow(ui.segmentButton, part.can_segment(), _("Segment the ticked scans."))

@@ -79,7 +79,7 @@ class TargetCasesPanel(Panel):
 
     def allow(self) -> None:
         cases, ui = self.session.cases, self.ui
-        tip = _("A case for every scan in the scene that is not in the table.")
+        tip = _("A case for every scan in the scene that belongs to no case of the table.")
         allow(ui.addCasesFromSceneButton, cases.can_add_from_scene(), tip)
         allow(ui.addCaseFolderButton, cases.can_add_folder(), _("Read images and labels from a folder."))
         nothing = (False, _("No case is selected."))

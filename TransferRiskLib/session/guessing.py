@@ -9,7 +9,7 @@ from TransferRiskLib.cases.case_names import IMAGE, split_channel, without_label
 from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.annotation import reference_volume
 from TransferRiskLib.mrml.overlay import nodes_of
-from TransferRiskLib.session.desk import Node
+from TransferRiskLib.session.desk import YES, Node, Verdict, no
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -24,6 +24,23 @@ class Found:
     name: str
     channels: dict[str, str] = field(default_factory=dict)
     segmentation: str | None = None
+
+
+@dataclass
+class _Group:
+    """Scans whose names differ only in the channel: nodes by what their names say of it."""
+
+    name: str
+    by_channel: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def volumes(self) -> tuple[Node, ...]:
+        return tuple(self.by_channel.values())
+
+    @property
+    def names(self) -> set[str]:
+        """What a segmentation of this case may be called."""
+        return {self.name.casefold(), *(node.GetName().casefold() for node in self.volumes)}
 
 
 def mark_result(node: Node) -> None:
@@ -46,34 +63,47 @@ def scans_of(scene: Node, used: Collection[str] = ()) -> list[Node]:
     ]
 
 
-def find_cases(scene: Node, channels: Sequence[str], used: Collection[str]) -> list[Found]:
-    """Cases from the scans that no row uses.
+def find_cases(
+    scene: Node, channels: Sequence[str], used: Collection[str] = (), among: Collection[str] | None = None
+) -> list[Found]:
+    """Cases from the scans of which no row uses any.
 
     Args:
         scene: The MRML scene.
         channels: The model's channels; empty when none is chosen.
-        used: Node IDs that rows use.
+        used: Node IDs that rows use: a case that has one of these scans is known already.
+        among: Node IDs of the scans to look at; all by default.
 
     Returns:
         A case for each group of names that differ only in the channel ("Anna_T1", "Anna_FLAIR"). A
-        model of one channel gets the case's only volume, whatever its contrast.
+        model of one channel gets the case's only volume, whatever its contrast. No segmentation comes
+        twice.
     """
-    groups: dict[str, dict[str, Node]] = {}
-    for node in scans_of(scene, used):
-        name, channel = split_channel(node.GetName(), channels)
-        group = groups.setdefault(name, {})
-        key = channel or IMAGE
-        if key in group:  # two volumes of one name are two cases
-            group = groups.setdefault(f"{name} ({node.GetID()})", {})
-        group[key] = node
+    scans = [node for node in scans_of(scene) if among is None or node.GetID() in among]
+    groups = _groups(scans, channels)
+    segmentations = _segmentations(scene, groups, used)
     found = []
-    for name, volumes in groups.items():
-        chosen = _assign(volumes, channels)
-        if chosen:
-            case = Found(name.split(" (vtkMRML")[0], {c: node.GetID() for c, node in chosen.items()})
-            case.segmentation = _segmentation_of(scene, case.name, list(volumes.values()), used)
-            found.append(case)
+    for number, group in enumerate(groups):
+        known = any(node.GetID() in used for node in group.volumes)
+        chosen = _assign(group.by_channel, channels)
+        if chosen and not known:
+            volumes = {channel: node.GetID() for channel, node in chosen.items()}
+            found.append(Found(group.name, volumes, segmentations.get(number)))
     return found
+
+
+def can_find_cases(scene: Node, channels: Sequence[str], used: Collection[str]) -> Verdict:
+    """Whether `find_cases` finds any."""
+    if find_cases(scene, channels, used):
+        return YES
+    if not scans_of(scene, used):
+        return no(_("The scene has no scan that is not in use."))
+    return no(
+        _(
+            "The scans that are not in use belong to cases that are listed, or their names fit none of the "
+            "model's channels: choose volumes by hand."
+        )
+    )
 
 
 def contrast_of(name: str) -> str | None:
@@ -91,6 +121,20 @@ def unique(name: str, taken: Iterable[str]) -> str:
     return candidate
 
 
+def _groups(scans: Iterable[Node], channels: Sequence[str]) -> list[_Group]:
+    """The groups in the order of the scene; two volumes of one name are two cases."""
+    found: list[_Group] = []
+    for node in scans:
+        name, channel = split_channel(node.GetName(), channels)
+        key = channel or IMAGE
+        group = next((g for g in found if g.name == name and key not in g.by_channel), None)
+        if group is None:
+            group = _Group(name)
+            found.append(group)
+        group.by_channel[key] = node
+    return found
+
+
 def _assign(volumes: dict[str, Node], channels: Sequence[str]) -> dict[str, Node]:
     by_name = {name.casefold(): node for name, node in volumes.items()}
     if not channels:
@@ -101,18 +145,27 @@ def _assign(volumes: dict[str, Node], channels: Sequence[str]) -> dict[str, Node
     return chosen or ({} if len(volumes) > 1 else {channels[0]: next(iter(volumes.values()))})
 
 
-def _segmentation_of(scene: Node, name: str, volumes: list[Node], used: Collection[str]) -> str | None:
-    free = [
-        node
-        for node in nodes_of(scene, "vtkMRMLSegmentationNode")
-        if node.GetID() not in used and node.GetAttribute(RESULT) is None
-    ]
-    for node in free:
-        if reference_volume(node) in volumes:
-            return node.GetID()
-    names = {name.casefold(), *(volume.GetName().casefold() for volume in volumes)}
-    for node in free:
-        own = node.GetName()
-        if {own.casefold(), without_label_suffix(own).casefold()} & names:
-            return node.GetID()
-    return None
+def _segmentations(scene: Node, groups: Sequence[_Group], used: Collection[str]) -> dict[int, str]:
+    """Number of a group to the node ID of its segmentation.
+
+    What a segmentation was drawn on says more than its name: one that was drawn on a scan is never
+    given to another by name. A name that several groups bear tells nothing.
+    """
+    drawn_on = {node.GetID(): number for number, group in enumerate(groups) for node in group.volumes}
+    scans = {node.GetID() for node in scans_of(scene)}
+    found: dict[int, str] = {}
+    named = []
+    for node in nodes_of(scene, "vtkMRMLSegmentationNode"):
+        if node.GetID() in used or node.GetAttribute(RESULT) is not None:
+            continue
+        volume = reference_volume(node)
+        if volume is None or volume.GetID() not in scans:
+            named.append(node)
+        elif volume.GetID() in drawn_on:
+            found.setdefault(drawn_on[volume.GetID()], node.GetID())
+    for node in named:
+        names = {node.GetName().casefold(), without_label_suffix(node.GetName()).casefold()}
+        fitting = [number for number, group in enumerate(groups) if names & group.names]
+        if len(fitting) == 1:
+            found.setdefault(fitting[0], node.GetID())
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from TransferRiskLib.mrml import overlay
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
-from TransferRiskLib.session.guessing import find_cases, scans_of, unique
+from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.model_entries import ModelEntry
@@ -43,21 +43,18 @@ class Segmenting:
         return self._desk.state.scans
 
     def can_add_from_scene(self) -> Verdict:
-        """Whether the scene has a scan that is neither in the list nor a target case."""
-        if scans_of(self._desk.scene, self._used()):
-            return YES
-        return no(_("The scene has no scan that is not in use."))
+        """Whether the scene has a case of which no scan is in the list or among the target cases."""
+        return can_find_cases(self._desk.scene, self.channels, self._used())
 
     def add_from_scene(self) -> list[str]:
-        """Add every such scan; the new rows' keys."""
+        """Add every such case; the new rows' keys."""
         demand(self.can_add_from_scene())
         found = find_cases(self._desk.scene, self.channels, self._used())
         return self._insert([ScanRow("", case.name, case.channels) for case in found])
 
     def add_volumes(self, node_ids: Sequence[str]) -> list[str]:
         """Add volumes by node ID; the new rows' keys."""
-        others = {node.GetID() for node in scans_of(self._desk.scene)} - set(node_ids)
-        found = find_cases(self._desk.scene, self.channels, others)
+        found = find_cases(self._desk.scene, self.channels, among=node_ids)
         return self._insert([ScanRow("", case.name, case.channels) for case in found])
 
     def can_add_folder(self) -> Verdict:

@@ -11,7 +11,7 @@ from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation, overlay
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
-from TransferRiskLib.session.guessing import find_cases, scans_of, unique
+from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
 from TransferRiskLib.session.handover import target_scheme
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
@@ -91,14 +91,11 @@ class TargetCases:
     # -- adding and removing --------------------------------------------------------------------
 
     def can_add_from_scene(self) -> Verdict:
-        """Whether the scene has a volume that no row uses."""
-        used = set(self._used())
-        if scans_of(self._desk.scene, used):
-            return YES
-        return no(_("The scene has no scan that is not in use."))
+        """Whether the scene has a case of which no row uses any scan."""
+        return can_find_cases(self._desk.scene, self.channels, set(self._used()))
 
     def add_from_scene(self) -> list[str]:
-        """Add a row for every scan in the scene that no row uses, guessing channels and
+        """Add a row for every case in the scene of which no row uses any scan, guessing channels and
         segmentations by name; the new rows' keys."""
         demand(self.can_add_from_scene())
         found = find_cases(self._desk.scene, self.channels, set(self._used()))
