@@ -161,6 +161,7 @@ set(MODULE_PYTHON_SCRIPTS
   panels/target_cases.py
   panels/widgets.py
   panels/window.py
+  places.py
   progress.py
   records.py
   reports/__init__.py

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from locked import lock
 from model_fakes import card, image, network, unet, write_zoo_bundle, zoo_inference, zoo_metadata
 
 from TransferRiskLib.errors import ModelError
@@ -100,6 +102,29 @@ def test_a_folder_lists_its_models_and_what_is_wrong_with_them(tmp_path):
     assert [getattr(found, "name", None) for _, found in listed] == ["scripted", "b_zoo", None, "b_zoo"]
     assert isinstance(listed[2][1], ModelError)
     assert list_models(tmp_path / "absent") == []
+
+
+def test_what_cannot_be_read_is_left_out_of_a_list_unless_it_is_a_model(tmp_path, monkeypatch):
+    write_zoo_bundle(tmp_path / "own")
+    write_zoo_bundle(tmp_path / "closed")
+    (tmp_path / "closed.ts").write_bytes(b"model")
+    lock(monkeypatch, tmp_path / "closed")
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *a, **k: real(_denied(self), *a, **k))
+    listed = list_models(tmp_path)
+    assert [path.name for path, _ in listed] == ["closed.ts", "own"]
+    assert listed[0][1].message == "cannot be read (Permission denied)."
+    with pytest.raises(ModelError, match="Permission denied") as caught:
+        list_models(tmp_path / "closed")
+    assert "access" in caught.value.hint and caught.value.file == str(tmp_path / "closed")
+    with pytest.raises(ModelError, match="Permission denied"):
+        read_card(tmp_path / "closed")
+
+
+def _denied(path):
+    if path.name == "closed.ts":
+        raise PermissionError(errno.EACCES, "Permission denied")
+    return path
 
 
 def test_cards_are_read_without_importing_torch(tmp_path):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
+from locked import lock
 
 
 def test_a_path_that_is_being_typed_keeps_its_last_slash(desk: SimpleNamespace) -> None:
@@ -45,3 +49,16 @@ def test_a_list_is_only_filled_anew_when_its_texts_change(slicer_stand_ins: Any)
     assert combo.currentText == "one" and not added
     choose_from(combo, ["two"], -1)
     assert (combo.count, combo.currentIndex) == (1, -1) and added
+
+
+def test_a_path_that_leads_through_a_closed_folder_is_none_yet(
+    desk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: raised.append(error))
+    closed = str(lock(monkeypatch, tmp_path) / "inside")
+    for line in (desk.ui.modelFolderEdit, desk.ui.interpreterEdit, desk.ui.wheelsEdit):
+        line.setCurrentPath(closed)
+    desk.tick()
+    assert not raised
+    assert not [call for call in desk.session.calls if call[0] != "tick"]

@@ -20,6 +20,7 @@ from TransferRiskLib.cases.case_names import images_in
 from TransferRiskLib.cases.label_files import read_label_scheme
 from TransferRiskLib.cases.labels import Label, LabelScheme
 from TransferRiskLib.errors import CaseError
+from TransferRiskLib.places import why_not
 from TransferRiskLib.volumes.dicom import holds_series
 from TransferRiskLib.volumes.io import is_image_file
 
@@ -49,10 +50,21 @@ def read_cohort(path: Path, *, channels: Sequence[str] | None = None, labels: Pa
             what the labels of FeTS, BraTS and iSeg are known to mean.
 
     Raises:
-        CaseError: an empty or unrecognised folder, a missing file, or cases of one name.
+        CaseError: an empty or unrecognised folder, one that may not be read, a missing file, or cases
+            of one name.
         LabelError: a label file that cannot be used.
     """
-    path = Path(path)
+    try:
+        return _read_cohort(Path(path), channels, labels)
+    except OSError as error:
+        raise CaseError(
+            f"cannot be read ({why_not(error)}).",
+            file=error.filename or path,
+            hint="Ask its owner for access, or check that its drive is connected.",
+        ) from error
+
+
+def _read_cohort(path: Path, channels: Sequence[str] | None, labels: Path | None) -> Cohort:
     if not path.exists():
         raise CaseError("does not exist.", file=path, hint=_LAYOUTS)
     folder = path if path.is_dir() else path.parent

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.places import is_file
 
 VARIABLE = "TRANSFERRISK_PYTHON"
 
@@ -106,7 +107,7 @@ def _chosen(text: str, what: str) -> Path:
 
 
 def _is_executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    return is_file(path) and os.access(path, os.X_OK)
 
 
 def _is_python(executable: str) -> bool:

@@ -22,6 +22,7 @@ from TransferRiskLib.models.bundle_weights import is_torchscript, script_beside,
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.nnunet import refuse_nnunet
 from TransferRiskLib.models.packed import is_packed, unpacked
+from TransferRiskLib.places import why_not
 from TransferRiskLib.records import from_json, to_json
 
 EXTRA_FILE = "transferrisk_card.json"
@@ -38,9 +39,15 @@ def read_card(path: Path) -> ModelCard:
 
     Raises:
         UntrustedModelError: the bundle's network or preprocessing is code of its own.
-        ModelError: no such model, no card, or a card that makes no sense.
+        ModelError: no such model, one that may not be read, no card, or a card that makes no sense.
     """
-    path = Path(path)
+    try:
+        return _read_card(Path(path))
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _read_card(path: Path) -> ModelCard:
     folder = bundle_folder(path)
     if folder is not None:
         return _bundle_card(folder)
@@ -66,23 +73,48 @@ def list_models(folder: Path) -> list[tuple[Path, ModelCard | TransferRiskError]
         folder: Where bundles (folders or packed) and TorchScript files (`.ts`, `.pt`) lie.
 
     Returns:
-        Pairs in order of name; plain files and folders that are no models are left out.
+        Pairs in order of name; plain files, folders that are no models and folders that may not be
+        looked into are left out. Nothing for a folder that is not there.
+
+    Raises:
+        ModelError: the folder may not be read.
     """
     found: list[tuple[Path, ModelCard | TransferRiskError]] = []
-    if not Path(folder).is_dir():
+    try:
+        entries = sorted(Path(folder).iterdir(), key=lambda entry: entry.name.casefold())
+    except (FileNotFoundError, NotADirectoryError):
         return found
-    for path in sorted(Path(folder).iterdir(), key=lambda entry: entry.name.casefold()):
-        is_file = path.is_file() and path.suffix.lower() in (".ts", ".pt")
-        is_bundle = (
-            is_packed(path) if path.suffix.lower() == ".zip" else path.is_dir() and bundle_folder(path)
-        )
-        if path.name.startswith(".") or not (is_file or is_bundle):
+    except OSError as error:
+        raise _unreadable(error, folder) from error
+    for path in entries:
+        if not _looks_like_model(path):
             continue
         try:
             found.append((path, read_card(path)))
         except TransferRiskError as error:
             found.append((path, error))
     return found
+
+
+def _looks_like_model(path: Path) -> bool:
+    """Whether a visible entry of a folder is a bundle, packed or not, or has the name of a TorchScript."""
+    ending = path.suffix.lower()
+    if path.name.startswith("."):
+        return False
+    try:
+        if path.is_dir():
+            return bundle_folder(path) is not None
+        return is_packed(path) if ending == ".zip" else path.is_file() and ending in (".ts", ".pt")
+    except OSError:  # a folder of others, such as a disk's lost+found
+        return False
+
+
+def _unreadable(error: OSError, path: Path) -> ModelError:
+    return ModelError(
+        f"cannot be read ({why_not(error)}).",
+        file=path,
+        hint="Ask its owner for access, or check that its drive is connected.",
+    )
 
 
 def bundle_folder(path: Path) -> Path | None:
@@ -121,10 +153,14 @@ def torchscript_extras(path: Path) -> dict[str, str]:
     """The extra text files in a TorchScript archive, by name, read as a ZIP.
 
     Raises:
-        ModelError: not a TorchScript archive.
+        ModelError: not a TorchScript archive, or it may not be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        file = path.open("rb")
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    try:
+        with file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if not any("/code/" in name for name in names):
                 raise _no_torchscript(path, names)

@@ -40,8 +40,8 @@ def open_model(path: Path | str) -> SourceModel:
         torch.Size([1, 2, 96, 96, 96])
     """
     path = Path(path)
-    folder = bundle_folder(path)
     card = read_card(path)
+    folder = bundle_folder(path)
     if folder is not None:
         model = _open_bundle(folder, card)
     elif is_packed(path):

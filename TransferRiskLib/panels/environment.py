@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, say, write_path
+from TransferRiskLib.places import is_file, is_folder
 
 
 class EnvironmentPanel(Panel):
@@ -68,11 +69,11 @@ class EnvironmentPanel(Panel):
 
     def _set_interpreter(self, path: str) -> None:
         # Half a path while it is typed is no interpreter yet.
-        if not path or Path(path).is_file():
+        if not path or is_file(path):
             self.attempt(lambda: self.session.environment.set_interpreter(path))
 
     def _set_wheels(self, folder: str) -> None:
-        self._wheels = Path(folder) if folder and Path(folder).is_dir() else None
+        self._wheels = Path(folder) if folder and is_folder(folder) else None
         self.stale = True
 
     def _plan(self, planned: bool) -> None:

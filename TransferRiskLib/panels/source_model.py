@@ -20,6 +20,7 @@ from TransferRiskLib.panels.widgets import (
     say,
     write_path,
 )
+from TransferRiskLib.places import is_folder
 
 if TYPE_CHECKING:
     from TransferRiskLib.session.model_entries import ModelEntry
@@ -91,7 +92,7 @@ class SourceModelPanel(Panel):
 
     def _set_folder(self, folder: str) -> None:
         # Half a path while it is typed is no folder yet.
-        if not folder or Path(folder).is_dir():
+        if not folder or is_folder(folder):
             self.attempt(lambda: self.session.models.set_folder(folder))
 
     def _add_folder(self) -> None:

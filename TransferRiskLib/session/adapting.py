@@ -10,6 +10,7 @@ from typing import Any
 from TransferRiskLib.adaptation.settings import PRESETS, AdaptationSettings, preset_settings
 from TransferRiskLib.mrml import plots
 from TransferRiskLib.mrml.nodes import geometry_of
+from TransferRiskLib.places import is_folder
 from TransferRiskLib.records import to_json
 from TransferRiskLib.session.adapt_settings import brings_new_labels, can_compose, composed
 from TransferRiskLib.session.audit import audit_table, outcome_sentences
@@ -226,7 +227,7 @@ class Adapting:
         """Whether there is an adapted model whose files are there."""
         if self.bundle is None:
             return no(_("Adapt a model first."))
-        if self.bundle.is_dir():
+        if is_folder(self.bundle):
             return YES
         return no(_("The adapted model is gone: {folder}").format(folder=self.bundle))
 

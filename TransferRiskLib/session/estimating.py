@@ -142,13 +142,11 @@ def estimate(
 
 def weights_bytes(model: Path) -> float:
     """Size of a model's weights in its file."""
-    path = model
-    if model.is_dir():
-        try:
-            path = weights_file(model, read_bundle_config(model)[0])
-        except ModelError:  # said where the model is opened
-            return _TYPICAL_BYTES
-    return float(path.stat().st_size) if path.is_file() else _TYPICAL_BYTES
+    try:
+        path = weights_file(model, read_bundle_config(model)[0]) if model.is_dir() else model
+        return float(path.stat().st_size) if path.is_file() else _TYPICAL_BYTES
+    except (ModelError, OSError):  # said where the model is opened
+        return _TYPICAL_BYTES
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from TransferRiskLib.atomic import atomic_folder, storage_error, writing
 from TransferRiskLib.errors import Cancelled, SettingsError
+from TransferRiskLib.places import is_file
 from TransferRiskLib.session.desk import Settings
 from TransferRiskLib.wording import wording
 
@@ -91,8 +92,9 @@ def copy_model(model: Path, parent: Path, name: str, stopped: Callable[[], bool]
 
 
 def finished_bundles(settings: Settings) -> list[Path]:
-    """The models of finished runs, by name."""
-    parent = output_folder(settings)
-    if not parent.is_dir():
+    """The models of finished runs that can be read, by name."""
+    try:
+        runs = sorted(output_folder(settings).glob("adapted-*"))
+    except OSError:  # said when a run is to be written there
         return []
-    return [run / BUNDLE for run in sorted(parent.glob("adapted-*")) if (run / "result.json").is_file()]
+    return [run / BUNDLE for run in runs if is_file(run / "result.json")]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from TransferRiskLib.mrml import overlay
+from TransferRiskLib.places import is_folder
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
 from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
@@ -109,7 +110,7 @@ class Segmenting:
     def model(self) -> ModelEntry | None:
         """The model that segments: the chosen one, else the adapted one, else the source model."""
         result = self._desk.state.adapted.result
-        adapted = str(result.bundle) if result is not None and result.bundle.is_dir() else ""
+        adapted = str(result.bundle) if result is not None and is_folder(result.bundle) else ""
         return self._models.find(self.options.model or adapted or self._desk.state.model)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.demo_models import demo_models
-from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.errors import SettingsError, TransferRiskError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import list_models, read_card
 from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
@@ -24,6 +24,7 @@ from TransferRiskLib.tasks.results import RankResult
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+Listed = list[tuple[Path, ModelCard | TransferRiskError]]
 
 
 class SourceModels:
@@ -90,26 +91,20 @@ class SourceModels:
         return no(_("The source model cannot be used: {reason}").format(reason=chosen.problem))
 
     def refresh(self) -> None:
-        """Read the list again."""
-        found: dict[Path, ModelEntry] = {}
-        for path in demo_models().values():
-            if path.is_dir():
-                found[path] = read_entry(path, "demonstration")
-        if self.folder:
-            for path, card in list_models(Path(self.folder)):
-                found.setdefault(path, entry_of(path, "folder", card))
-        for path in self._added():
-            found.setdefault(path, read_entry(path, "added"))
-        for path in finished_bundles(self._desk.settings):
-            found.setdefault(path, read_entry(path, "adapted"))
-        self._entries = tuple(found.values())
-        self._others.clear()
-        self._desk.tell("models")
+        """Read the list again. A folder that cannot be read is an entry that says so."""
+        folder = Path(self.folder)
+        try:
+            listed: Listed = list_models(folder) if self.folder else []
+        except TransferRiskError as error:
+            listed = [(folder, error)]
+        self._show(listed)
 
     def set_folder(self, folder: str) -> None:
-        """Use another folder of models."""
+        """Use another folder of models; raises ModelError, and keeps the old one, when it cannot be
+        read."""
+        listed = list_models(Path(folder)) if folder else []
         self._desk.settings.set("ModelFolder", str(folder))
-        self.refresh()
+        self._show(listed)
 
     def add(self, path: Path) -> ModelEntry:
         """Add a bundle folder or a TorchScript file to the list and choose it; raises ModelError."""
@@ -203,6 +198,22 @@ class SourceModels:
             elif len(names) == 1 and len(own) == 1:
                 found[entry.path] = {names[0]: own[0]}
         return found
+
+    def _show(self, listed: Listed) -> None:
+        """Make the list of these models of the folder and of all others."""
+        found: dict[Path, ModelEntry] = {}
+        for path in demo_models().values():
+            if path.is_dir():
+                found[path] = read_entry(path, "demonstration")
+        for path, card in listed:
+            found.setdefault(path, entry_of(path, "folder", card))
+        for path in self._added():
+            found.setdefault(path, read_entry(path, "added"))
+        for path in finished_bundles(self._desk.settings):
+            found.setdefault(path, read_entry(path, "adapted"))
+        self._entries = tuple(found.values())
+        self._others.clear()
+        self._desk.tell("models")
 
     def _added(self) -> list[Path]:
         try:

@@ -18,6 +18,7 @@ from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.events import Body
 from TransferRiskLib.jobs.exchange import ImageFolder
+from TransferRiskLib.places import is_file, is_folder
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Desk, prediction_settings
 from TransferRiskLib.session.handover import Handover
@@ -123,7 +124,7 @@ class Adaptation(Plan):
             shutil.rmtree(self._folder / INPUTS, ignore_errors=True)
             (self._folder / REQUEST).unlink(missing_ok=True)
             self._drop_abandoned()
-        elif (self._folder / WORK).is_dir():
+        elif is_folder(self._folder / WORK):
             if self._desk.state.adapted.folder == str(self._folder):
                 self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
             self._drop_abandoned()
@@ -187,7 +188,7 @@ class Resumption(Adaptation):
 
 def is_resumable(folder: Path) -> bool:
     """Whether a folder holds an unfinished run with its images."""
-    return (folder / REQUEST).is_file() and (folder / INPUTS).is_dir()
+    return is_file(folder / REQUEST) and is_folder(folder / INPUTS)
 
 
 def saved_request(folder: Path) -> tuple[AdaptRequest, dict[str, str]]:
