@@ -197,6 +197,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/patients.py
   session/privacy.py
   session/row_checks.py
+  session/row_volumes.py
   session/running_job.py
   session/saving.py
   session/segmentation_job.py

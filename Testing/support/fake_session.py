@@ -81,6 +81,7 @@ class FakeSession:
             "cases",
             rows=rows,
             channels=("T1",),
+            volumes=lambda key: {"T1": {"a": "v1", "b": "v2"}[key]},
             missing=lambda key: [] if key == "a" else ["The segmentation is missing."],
             remarks=lambda key: [],
             found_patient=lambda key: {"a": "Anna", "b": "Doe (17)"}[key],
@@ -138,6 +139,7 @@ class FakeSession:
             options=SegmentChoice(uncertainty=True),
             model=entries[0],
             channels=("T1",),
+            volumes=lambda key: {"x": {"T1": "v1"}, "y": {"T1": "v2"}, "z": {}}[key],
             missing=lambda key: [],
             edit_target=lambda key: (f"segmentation of {key}", f"volume of {key}"),
         )

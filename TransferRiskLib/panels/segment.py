@@ -102,7 +102,8 @@ class SegmentPanel(Panel):
 
     def _show_channels(self, row: ScanRow | None) -> None:
         self.ui.scanDetailsGroup.setVisible(row is not None)
-        self._channel_form.show(self.session.segmenting.channels, row.channels if row else {})
+        part = self.session.segmenting
+        self._channel_form.show(part.channels, part.volumes(row.key) if row else {})
 
     def _offered(self) -> list[ModelEntry]:
         """The models that can be used, and the chosen one whatever its state."""

@@ -96,7 +96,9 @@ class TargetCasesPanel(Panel):
 
     def _contents(self, row: CaseRow) -> str:
         name = self.application.node_name
-        lines = [(channel, row.channels.get(channel)) for channel in self.session.cases.channels]
+        cases = self.session.cases
+        volumes = cases.volumes(row.key)
+        lines = [(channel, volumes.get(channel)) for channel in cases.channels]
         lines.append((_("Segmentation"), row.segmentation))
         return "\n".join(f"{head}: {name(node) or '–'}" for head, node in lines)
 
@@ -105,7 +107,7 @@ class TargetCasesPanel(Panel):
         self._name.show()
         self._patient.show()
         ui.casePatientEdit.setPlaceholderText(self.session.cases.found_patient(row.key))
-        self._channel_form.show(self.session.cases.channels, row.channels)
+        self._channel_form.show(self.session.cases.channels, self.session.cases.volumes(row.key))
         show_node(self._segmentation, row.segmentation)
         texts = (_("Everything"), _("Slices with annotation"), _("Inside an ROI"))
         choose_from(ui.caseRegionCombo, texts, REGIONS.index(row.region))

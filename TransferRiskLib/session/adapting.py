@@ -20,6 +20,7 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
 from TransferRiskLib.session.output import output_folder
 from TransferRiskLib.session.patients import patient_of_row
+from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.saving import SaveModel
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
@@ -112,13 +113,13 @@ class Adapting:
         rows, entry, store = self._training_rows(), self._models.chosen, self._desk.settings
         if not rows or entry is None or entry.card is None or not self._settings_verdict()[0]:
             return None
-        first = self._cases.channels[0]
+        channels = self._cases.channels
         return estimate(
             self.settings,
             prediction_settings(store),
             entry.card,
             entry.path,
-            [geometry_of(self._desk.node(row.channels[first])) for row in rows],
+            [geometry_of(self._desk.node(volumes_for(row, channels)[channels[0]])) for row in rows],
             len({patient_of_row(self._desk, row) for row in rows}),
             brings_new_labels(self._cases.target_labels(rows), entry.card),
             measured_speed(store, entry.path),

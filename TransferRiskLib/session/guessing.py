@@ -37,6 +37,10 @@ class _Group:
     def volumes(self) -> tuple[Node, ...]:
         return tuple(self.by_channel.values())
 
+    def has(self, channel: str) -> bool:
+        """Whether there is a scan of a channel, whatever its spelling."""
+        return channel.casefold() in map(str.casefold, self.by_channel)
+
     @property
     def names(self) -> set[str]:
         """What a segmentation of this case may be called."""
@@ -127,7 +131,7 @@ def _groups(scans: Iterable[Node], channels: Sequence[str]) -> list[_Group]:
     for node in scans:
         name, channel = split_channel(node.GetName(), channels)
         key = channel or IMAGE
-        group = next((g for g in found if g.name == name and key not in g.by_channel), None)
+        group = next((g for g in found if g.name == name and not g.has(key)), None)
         if group is None:
             group = _Group(name)
             found.append(group)

@@ -17,6 +17,7 @@ from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held, Node
 from TransferRiskLib.session.patients import numbered_patients
+from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
@@ -65,8 +66,9 @@ class Handover:
         for row in rows:
             images = {}
             grid: Geometry | None = None
+            volumes = volumes_for(row, channels)
             for channel in channels:
-                node = held.node(row.channels.get(channel))
+                node = held.node(volumes.get(channel))
                 if node is None:
                     text = _("The case “{case}” has no volume for {channel} any more.")
                     raise CaseError(text.format(case=row.name, channel=channel))

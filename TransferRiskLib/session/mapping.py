@@ -20,6 +20,7 @@ from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result, unique
+from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import MapResult
@@ -58,7 +59,7 @@ class ComputeMaps(ExchangePlan):
         self._model = desk.state.model
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
-        self._scans = {row.name: row.channels[channels[0]] for row in rows}
+        self._scans = {row.name: volumes_for(row, channels)[channels[0]] for row in rows}
         self._held = Held(desk, self._scans.values())
 
     @property

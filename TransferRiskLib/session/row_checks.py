@@ -9,6 +9,7 @@ from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session.desk import Desk
 from TransferRiskLib.session.guessing import contrast_of
+from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.wording import wording
 
@@ -20,11 +21,12 @@ def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) 
     if not channels:
         return [_("Choose a source model, or a volume for this case.")]
     found = []
+    volumes = volumes_for(row, channels)
     for channel in channels:
-        node = desk.node(row.channels.get(channel))
+        node = desk.node(volumes.get(channel))
         if node is None:
             gone = _("There is no volume for {channel} any more.")
-            text = gone if row.channels.get(channel) else _("There is no volume for {channel}.")
+            text = gone if channel in volumes else _("There is no volume for {channel}.")
             found.append(text.format(channel=channel))
         elif node.GetImageData() is None:
             found.append(_("The volume {name} holds no image.").format(name=node.GetName()))
@@ -64,9 +66,10 @@ def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[
     if card is None:
         return []
     found = []
+    volumes = volumes_for(row, card.channels)
     trained = card.contrasts if len(card.contrasts) == len(card.channels) else card.channels
     for channel, contrast in zip(card.channels, trained, strict=True):
-        node = desk.node(row.channels.get(channel))
+        node = desk.node(volumes.get(channel))
         named = contrast_of(node.GetName()) if node is not None else None
         if named and named.casefold() not in (channel.casefold(), contrast.casefold()):
             text = _("{model} was trained on {contrast}; the volume is named {named}.")

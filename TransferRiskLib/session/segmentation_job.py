@@ -17,6 +17,7 @@ from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held, Node
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result, unique
+from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
@@ -50,7 +51,7 @@ class SegmentScans(ExchangePlan):
         super().__init__(desk)
         self._model, self._rows, self._channels, self._options = model, rows, channels, options
         self._cases: dict[str, Case] = {}
-        self._held = Held(desk, (row.channels.get(channels[0]) for row in rows))
+        self._held = Held(desk, (volumes_for(row, channels).get(channels[0]) for row in rows))
 
     @property
     def title(self) -> str:
@@ -87,12 +88,14 @@ class SegmentScans(ExchangePlan):
         """The state with a result in its row, if that is there and means the scan that was handed over."""
         current = next((known for known in state.scans if known.key == row.key), None)
         first = self._channels[0]
-        if current is None or self.desk.node(current.channels.get(first)) is not self._scan(row):
+        if current is None or self.desk.node(
+            volumes_for(current, self._channels).get(first)
+        ) is not self._scan(row):
             return state
         return state.with_scan(replace(current, **fields))
 
     def _scan(self, row: ScanRow) -> Node | None:
-        return self._held.node(row.channels[self._channels[0]])
+        return self._held.node(volumes_for(row, self._channels)[self._channels[0]])
 
     def _show(self, row: ScanRow, scan: SegmentedScan) -> Generator[str, None, dict[str, Any]]:
         """Bring a result into the scene; the fields of its row."""

@@ -14,6 +14,7 @@ from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.model_entries import ModelEntry
+from TransferRiskLib.session.row_volumes import volumes_for, with_volume
 from TransferRiskLib.session.segmentation_job import SegmentScans
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import CaseRow, ScanRow, SegmentChoice
@@ -82,11 +83,12 @@ class Segmenting:
 
     def set_channel(self, key: str, channel: str, node_id: str | None) -> None:
         """Choose the volume of a channel."""
-        channels = dict(self._desk.state.scan(key).channels)
-        channels.pop(channel, None)
-        if node_id:
-            channels[channel] = node_id
-        self._change(key, channels=channels)
+        row = self._desk.state.scan(key)
+        self._change(key, channels=with_volume(row, self.channels, channel, node_id))
+
+    def volumes(self, key: str) -> dict[str, str]:
+        """Node ID of the volume that serves each channel."""
+        return volumes_for(self._desk.state.scan(key), self.channels)
 
     def missing(self, key: str) -> list[str]:
         """What a scan lacks, in sentences."""

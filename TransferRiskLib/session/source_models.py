@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.cases.case import Cohort
+from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.demo_models import demo_models
-from TransferRiskLib.errors import SettingsError, TransferRiskError
+from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import list_models, read_card
 from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
@@ -18,6 +19,8 @@ from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.model_entries import ModelEntry, card_rows, entry_of, read_entry
 from TransferRiskLib.session.output import finished_bundles
+from TransferRiskLib.session.row_volumes import volumes_for
+from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
 from TransferRiskLib.tasks.results import RankResult
@@ -148,14 +151,18 @@ class SourceModels:
         ok, reason = self._jobs.can_start()
         if not ok:
             return no(reason)
-        if not self._comparable():
+        ok, reason = self._cases.can_compare()
+        if not ok:
+            return no(reason)
+        if not self._comparable(self._cases.to_compare()):
             return no(_("No model of the list takes the channels that the cases have."))
-        return self._cases.can_use_labelled()
+        return YES
 
     def rank(self) -> None:
         """Start the job that scores every usable model on the labelled cases."""
         demand(self.can_rank())
-        self._jobs.start(_RankPlan(self._desk, self._comparable(), self._cases))
+        rows = self._cases.to_compare()
+        self._jobs.start(_RankPlan(self._desk, self._comparable(rows), rows, self._cases.target_labels(rows)))
 
     def ranking(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Header and rows of the table of normalised scores, best first; no rows before a ranking."""
@@ -179,25 +186,14 @@ class SourceModels:
         """The models of the table's rows."""
         return tuple(score.path for score in self._desk.state.ranking)
 
-    def _comparable(self) -> dict[Path, dict[str, str]]:
-        """Models that the labelled cases can feed, with the channel of the cases for each of theirs.
-
-        A model of one channel takes the cases' only channel whatever its name: comparing models of
-        other contrasts on the same scan is what a ranking is for.
-        """
-        rows = self._cases.usable_labelled()
-        there = set.intersection(*(set(row.channels) for row in rows)) if rows else set()
-        own = self._cases.channels
-        found: dict[Path, dict[str, str]] = {}
-        for entry in self._entries:
-            if entry.card is None:
-                continue
-            names = entry.card.channels
-            if set(names) <= there or not rows:
-                found[entry.path] = {name: name for name in names}
-            elif len(names) == 1 and len(own) == 1:
-                found[entry.path] = {names[0]: own[0]}
-        return found
+    def _comparable(self, rows: Sequence[CaseRow]) -> dict[Path, tuple[str, ...]]:
+        """Models that all these rows can feed, with their channels."""
+        return {
+            entry.path: entry.card.channels
+            for entry in self._entries
+            if entry.card is not None
+            and all(len(volumes_for(row, entry.card.channels)) == len(entry.card.channels) for row in rows)
+        }
 
     def _show(self, listed: Listed) -> None:
         """Make the list of these models of the folder and of all others."""
@@ -231,31 +227,51 @@ def _number(value: float | None) -> str:
 
 
 class _RankPlan(ExchangePlan):
+    """Scores models on rows.
+
+    Args:
+        desk: Scene, settings, state.
+        models: Models with their channels; every row can feed them all.
+        rows: Complete rows.
+        scheme: The target labels.
+    """
+
     task, worker_task, result_type = "rank", "rank", RankResult
 
-    def __init__(self, desk: Desk, models: dict[Path, dict[str, str]], cases: TargetCases) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        models: Mapping[Path, tuple[str, ...]],
+        rows: Sequence[CaseRow],
+        scheme: LabelScheme | None,
+    ) -> None:
         super().__init__(desk)
-        self._models = models
-        self._rows = cases.usable_labelled()
-        self._scheme = cases.target_labels(self._rows)
+        self._models, self._rows, self._scheme = tuple(models), rows, scheme
+        # Models of several contrasts look at the same volumes: those are handed over once.
+        self._given: dict[tuple[str, ...], str] = {}
+        self._channels: dict[str, str] = {}
+        for channels in models.values():
+            for channel in channels:
+                nodes = tuple(volumes_for(row, channels)[channel] for row in rows)
+                self._channels[channel] = self._given.setdefault(nodes, channel)
 
     @property
     def title(self) -> str:
         return _("Ranking the source models")
 
     def prepare(self) -> Generator[str, None, RankRequest]:
-        channels = tuple(dict.fromkeys(own for names in self._models.values() for own in names.values()))
-        made = yield from self.handover.cases(self._rows, channels, self._scheme)
-        # A name that two models use for different channels of the cases cannot be told apart.
-        mapped: dict[str, str] = {}
-        for names in self._models.values():
-            for card, own in names.items():
-                if mapped.setdefault(card, own) != own:
-                    text = _("Two models mean different volumes by the channel {channel}.")
-                    raise SettingsError(text.format(channel=card))
-        renamed = {card: own for card, own in mapped.items() if card != own}
-        given = CohortInput(Cohort(made, self._scheme), renamed)
-        return RankRequest(tuple(self._models), given, self.folder.folder(), self.prediction)
+        rows = [
+            replace(row, channels={channel: nodes[number] for nodes, channel in self._given.items()})
+            for number, row in enumerate(self._rows)
+        ]
+        made = yield from self.handover.cases(rows, tuple(self._given.values()), self._scheme)
+        mapped = {channel: given for channel, given in self._channels.items() if channel != given}
+        return RankRequest(
+            self._models,
+            CohortInput(Cohort(made, self._scheme), mapped),
+            self.folder.folder(),
+            prediction=self.prediction,
+        )
 
     def apply(self, result: Any) -> Iterator[str]:
         self.desk.update(replace(self.desk.state, ranking=result.scores), "models")

@@ -16,6 +16,7 @@ from TransferRiskLib.session.handover import target_scheme
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.patients import found_patient, patient_of_row
+from TransferRiskLib.session.row_volumes import volumes_for, with_volume
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion
 from TransferRiskLib.wording import wording
@@ -54,12 +55,13 @@ class TargetCases:
     def missing(self, key: str) -> list[str]:
         """What a row lacks to be trained on, in sentences; empty when it is complete."""
         row = self._desk.state.case(key)
-        lacks = self.missing_images(key)
-        return lacks + row_checks.missing_annotation(self._desk, row)
+        return self.missing_images(key) + row_checks.missing_annotation(self._desk, row)
 
     def missing_images(self, key: str) -> list[str]:
         """What a row lacks to be looked at by the model, annotated or not."""
-        return row_checks.missing_images(self._desk, self._desk.state.case(key), self.channels)
+        row, card = self._desk.state.case(key), self._card()
+        channels = card.channels if card is not None else tuple(row.channels)
+        return row_checks.missing_images(self._desk, row, channels)
 
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
@@ -80,13 +82,16 @@ class TargetCases:
 
     def can_use_labelled(self) -> Verdict:
         """Whether there is a complete, annotated case."""
-        if not self.rows:
-            return no(_("Add target cases first."))
-        if self.usable_labelled():
-            return YES
-        row = self.rows[0]
-        text = _("No case is complete. {case}: {reason}")
-        return no(text.format(case=row.name, reason=self.missing(row.key)[0]))
+        return self._some_complete(self.usable_labelled(), lambda row: self.missing(row.key))
+
+    def to_compare(self) -> list[CaseRow]:
+        """Rows on which models can be compared: those of `usable_labelled`; where the chosen model suits
+        none, those that are complete with the volumes that they have."""
+        return self.usable_labelled() or [row for row in self.rows if not self._lacks_itself(row)]
+
+    def can_compare(self) -> Verdict:
+        """Whether there is a case to compare models on."""
+        return self._some_complete(self.to_compare(), self._lacks_itself)
 
     # -- adding and removing --------------------------------------------------------------------
 
@@ -140,11 +145,12 @@ class TargetCases:
 
     def set_channel(self, key: str, channel: str, node_id: str | None) -> None:
         """Choose the volume of a channel."""
-        channels = dict(self._desk.state.case(key).channels)
-        channels.pop(channel, None)
-        if node_id:
-            channels[channel] = node_id
-        self._change(key, channels=channels)
+        row = self._desk.state.case(key)
+        self._change(key, channels=with_volume(row, self.channels, channel, node_id))
+
+    def volumes(self, key: str) -> dict[str, str]:
+        """Node ID of the volume that serves each of `channels`."""
+        return volumes_for(self._desk.state.case(key), self.channels)
 
     def set_segmentation(self, key: str, node_id: str | None) -> None:
         """Choose the segmentation."""
@@ -231,10 +237,9 @@ class TargetCases:
         return self.target_labels() or (card.labels if card is not None else None)
 
     def _drawn_on(self, key: str) -> Node | None:
-        row = self._desk.state.case(key)
-        return next(
-            (node for channel in self.channels if (node := self._desk.node(row.channels.get(channel)))), None
-        )
+        volumes = self.volumes(key)
+        nodes = (self._desk.node(volumes.get(channel)) for channel in self.channels)
+        return next((node for node in nodes if node is not None), None)
 
     # -- what to annotate next ------------------------------------------------------------------
 
@@ -286,6 +291,20 @@ class TargetCases:
     def _suggest(self, suggestions: tuple[Suggestion, ...]) -> None:
         self._suggestions = suggestions
         self._desk.tell("cases")
+
+    def _lacks_itself(self, row: CaseRow) -> list[str]:
+        """What a row lacks whatever the model."""
+        lacks = row_checks.missing_images(self._desk, row, tuple(row.channels))
+        return lacks + row_checks.missing_annotation(self._desk, row)
+
+    def _some_complete(self, complete: list[CaseRow], lacks: Callable[[CaseRow], list[str]]) -> Verdict:
+        if not self.rows:
+            return no(_("Add target cases first."))
+        if complete:
+            return YES
+        row = self.rows[0]
+        text = _("No case is complete. {case}: {reason}")
+        return no(text.format(case=row.name, reason=lacks(row)[0]))
 
     def _change(self, key: str, **fields: object) -> None:
         row = replace(self._desk.state.case(key), **fields)  # type: ignore[arg-type]
