@@ -130,6 +130,7 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/__init__.py
   mrml/annotation.py
   mrml/available.py
+  mrml/boxes.py
   mrml/heat.py
   mrml/nodes.py
   mrml/overlay.py

@@ -11,6 +11,7 @@ from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.errors import GeometryError, LabelError
 from TransferRiskLib.mrml.nodes import add_volume
 from TransferRiskLib.mrml.segmentations import add_segmentation, indices_from_segmentation
+from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
 
 
@@ -110,3 +111,30 @@ def test_a_segmentation_under_a_transform_is_refused(scene, oblique, scheme, ind
 def test_labels_of_another_shape_are_refused(scene, oblique, scheme) -> None:
     with pytest.raises(GeometryError, match=r"\(2, 2, 2\)"):
         add_segmentation(scene, np.zeros((2, 2, 2), np.int16), oblique, scheme, "manual")
+
+
+def test_surfaces_are_sampled_on_the_grid_and_stay_what_they_are(scene) -> None:
+    import slicer
+    import vtk
+
+    grid = Geometry((24, 24, 24), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "planned")
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    for name, centre in (("near", 6.0), ("far", 16.0)):
+        ball = vtk.vtkSphereSource()
+        ball.SetCenter(-centre, -12.0, 12.0)  # RAS: the grid runs towards left and back
+        ball.SetRadius(4.0)
+        ball.SetThetaResolution(48)
+        ball.SetPhiResolution(48)
+        ball.Update()
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.AddRepresentation("Closed surface", ball.GetOutput())
+        node.GetSegmentation().AddSegment(segment)
+    found = indices_from_segmentation(node, grid, LabelScheme.of("near", "far"))
+    k, j, i = np.indices(grid.shape)
+    for index, centre in ((1, 6.0), (2, 16.0)):
+        distance = np.sqrt((i - centre) ** 2 + (j - 12.0) ** 2 + (k - 12.0) ** 2)
+        assert (found[distance < 3.5] == index).all()
+        assert (found[(distance > 4.5) & (found == index)] == 0).all()
+    assert not node.GetSegmentation().ContainsRepresentation("Binary labelmap")

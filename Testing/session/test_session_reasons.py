@@ -143,6 +143,39 @@ def test_a_row_says_in_words_what_is_missing(stage, scene, bundle, add_scan, nam
     assert stage.cases.missing(key) == expected
 
 
+@pytest.mark.parametrize("name", ["missing file", "colours", "transform"])
+def test_what_cannot_be_looked_at_cannot_be_annotated_for_the_same_reason(
+    stage, scene, bundle, add_scan, name
+):
+    stage.models.add(bundle)
+    add_scan("Anna")
+    (key,) = stage.cases.add_from_scene()
+    assert stage.cases.can_annotate(key) == (True, "")
+    spoil, (expected,) = ROW_CASES[name]
+    spoil(stage, scene, key)
+    assert stage.cases.can_annotate(key) == (False, expected)
+    with pytest.raises(SettingsError, match=expected[:20]):
+        stage.cases.prepare_annotation(key)
+
+
+def test_segments_that_may_overlap_are_remarked(stage, scene, bundle, add_scan):
+    stage.models.add(bundle)
+    _, segmentation = add_scan("Anna")
+    (key,) = stage.cases.add_from_scene()
+    assert stage.cases.remarks(key) == []
+    _, other = add_scan("other")
+    inside = segmentation.GetSegmentation()
+    inside.CopySegmentFromSegmentation(other.GetSegmentation(), "anterior")
+    inside.GetNthSegment(2).SetName("lesion")
+    assert stage.cases.missing(key) == []
+    assert stage.cases.remarks(key) == [
+        "Its segments lie in 2 layers: where they overlap, the last one counts."
+    ]
+    for segment in stage.cases.segments(key):
+        stage.cases.set_label(key, segment, "anterior")
+    assert stage.cases.remarks(key) == [], "overlap makes no difference"
+
+
 def test_an_empty_segmentation_is_missing_annotation(stage, scene, bundle, add_scan):
     stage.models.add(bundle)
     add_scan("Anna", labelled=False)

@@ -2,7 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
+
+
+def _shift(scene: Any, node: Any) -> Any:
+    """The node under a transform."""
+    node.SetAndObserveTransformNodeID(scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift").GetID())
+    return node
+
+
+def _roi(scene: Any, size: float = 0.0, right: float = 0.0) -> Any:
+    """An ROI, placed if it has a size; with `right` 0 in the middle of what `add_scan` adds."""
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    if size:
+        roi.SetSize(size, size, size)
+        roi.SetCenter(right, -16.0, 16.0)
+    return roi
+
+
+def _colour(volume: Any) -> None:
+    """Put a colour image of the same size into a scalar volume node, as some readers do."""
+    import vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(volume.GetImageData().GetDimensions())
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    volume.SetAndObserveImageData(image)
+
+
+def _contours(segmentation: Any) -> None:
+    """Leave a segmentation with outlines only, as radiotherapy structures come."""
+    import slicer
+    import vtk
+
+    inside, outline = segmentation.GetSegmentation(), vtk.vtkSphereSource()
+    outline.SetCenter(0.0, -16.0, 16.0)
+    outline.Update()
+    inside.RemoveAllSegments()
+    inside.SetSourceRepresentationName("Planar contour")
+    segment = slicer.vtkSegment()
+    segment.SetName("anterior")
+    segment.AddRepresentation("Planar contour", outline.GetOutput())
+    inside.AddSegment(segment)
+
 
 BUTTONS = {
     "rank": (lambda s: s.models.can_rank, lambda s: s.models.rank),
@@ -41,10 +85,43 @@ ROW_CASES = {
     ),
     "no ROI": (lambda s, scene, key: s.cases.set_region(key, "roi"), ["Choose the ROI that was annotated."]),
     "transform": (
-        lambda s, scene, key: scene.GetFirstNodeByName("Anna").SetAndObserveTransformNodeID(
-            scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift").GetID()
-        ),
+        lambda s, scene, key: _shift(scene, scene.GetFirstNodeByName("Anna")),
         ["The volume Anna stands under a transform: harden it first."],
+    ),
+    "missing file": (
+        lambda s, scene, key: scene.GetFirstNodeByName("Anna").SetAndObserveImageData(None),
+        ["The volume Anna holds no image."],
+    ),
+    "colours": (
+        lambda s, scene, key: _colour(scene.GetFirstNodeByName("Anna")),
+        ["The volume Anna holds colours or vectors: choose one with a single value a voxel."],
+    ),
+    "segmentation under a transform": (
+        lambda s, scene, key: _shift(scene, scene.GetFirstNodeByName("Anna_label")),
+        ["The segmentation Anna_label stands under a transform: harden it first."],
+    ),
+    "segmentation elsewhere": (
+        lambda s, scene, key: scene.GetFirstNodeByName("Anna").SetOrigin(500.0, 0.0, 0.0),
+        ["The segmentation Anna_label lies outside of the scan."],
+    ),
+    "neither label map nor surface": (
+        lambda s, scene, key: _contours(scene.GetFirstNodeByName("Anna_label")),
+        [
+            "The segmentation Anna_label has neither label map nor surface: create one in the module "
+            "Segmentations, under Representations."
+        ],
+    ),
+    "ROI not placed": (
+        lambda s, scene, key: s.cases.set_region(key, "roi", _roi(scene).GetID()),
+        ["The ROI box is not placed yet."],
+    ),
+    "ROI under a transform": (
+        lambda s, scene, key: s.cases.set_region(key, "roi", _shift(scene, _roi(scene, 5.0)).GetID()),
+        ["The ROI box stands under a transform: harden it first."],
+    ),
+    "ROI elsewhere": (
+        lambda s, scene, key: s.cases.set_region(key, "roi", _roi(scene, 5.0, 500.0).GetID()),
+        ["The ROI box lies outside of the scan."],
     ),
 }
 """Name to what spoils the only case "Anna" of a session, and what it lacks then."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from TransferRiskLib.cases.labels import Label, LabelScheme
 from TransferRiskLib.errors import LabelError
+from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import Node, geometry_of, refuse_transform
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.volumes.geometry import Geometry
@@ -24,16 +25,36 @@ def segments_of(node: Node) -> tuple[Label, ...]:
 
 def is_empty(node: Node) -> bool:
     """Whether no segment holds anything. VTK remembers the answer until somebody draws."""
+    return not filled_layers(node)
+
+
+def filled_layers(node: Node) -> list[tuple[Node, tuple[str, ...]]]:
+    """Label maps or surfaces that hold anything, each with the names of the segments that share it.
+
+    Segments of one layer cannot overlap."""
     segmentation = node.GetSegmentation()
-    source = segmentation.GetSourceRepresentationName()
-    for identifier in segmentation.GetSegmentIDs():
-        data = segmentation.GetSegment(identifier).GetRepresentation(source)
+    found = []
+    for number in range(segmentation.GetNumberOfLayers()):
+        data = segmentation.GetLayerDataObject(number)
         if data is None or data.GetNumberOfPoints() == 0:
             continue
         scalars = data.GetPointData().GetScalars()
         if scalars is None or not data.IsA("vtkImageData") or scalars.GetRange()[1] > 0:
-            return False
-    return True
+            segments = map(segmentation.GetSegment, segmentation.GetSegmentIDsForLayer(number))
+            found.append((data, tuple(segment.GetName() for segment in segments)))
+    return found
+
+
+def can_be_sampled(node: Node) -> bool:
+    """Whether the segments have label maps, or surfaces that can be made some."""
+    segmentation = node.GetSegmentation()
+    return any(segmentation.ContainsRepresentation(name) for name in ("Binary labelmap", "Closed surface"))
+
+
+def lies_apart(node: Node, geometry: Geometry) -> bool:
+    """Whether all that is drawn lies outside of a grid; False where nothing is drawn."""
+    grid, layers = Box.of_grid(geometry), filled_layers(node)
+    return bool(layers) and all(Box.of_representation(data).apart_from(grid) for data, _ in layers)
 
 
 def prepare_segmentation(

@@ -105,11 +105,27 @@ def indices_from_segmentation(
     grid.SetDimensions(*geometry.size)
     grid.SetImageToWorldMatrix(matrix_to_ras(geometry))
     merged = slicer.vtkOrientedImageData()
-    if not node.GenerateMergedLabelmapForAllSegments(
+    has_labelmap = node.GetSegmentation().ContainsRepresentation("Binary labelmap")
+    sampled = node if has_labelmap else _voxelised(node, grid)
+    if not sampled.GenerateMergedLabelmapForAllSegments(
         merged, slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY, grid, chosen, classes
     ):
         raise GeometryError(f"The segmentation {node.GetName()!r} cannot be sampled on the scan's grid.")
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(geometry.shape).astype(np.int16)
+
+
+def _voxelised(node: Node, grid: Node) -> Node:
+    """A node of no scene with the segments as label maps of a grid, for a segmentation of surfaces."""
+    import slicer
+
+    copy = slicer.vtkMRMLSegmentationNode()
+    segmentation, converter = copy.GetSegmentation(), slicer.vtkSegmentationConverter
+    segmentation.DeepCopy(node.GetSegmentation())
+    segmentation.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(grid)
+    )
+    segmentation.CreateRepresentation(converter.GetSegmentationBinaryLabelmapRepresentationName())
+    return copy
 
 
 def _segment_values(scheme: LabelScheme) -> list[int]:

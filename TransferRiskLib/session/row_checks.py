@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from TransferRiskLib.cases.labels import BACKGROUND
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
-from TransferRiskLib.session.desk import Desk
+from TransferRiskLib.mrml.boxes import Box
+from TransferRiskLib.mrml.nodes import geometry_of
+from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.guessing import contrast_of
 from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, ScanRow
+from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -28,43 +31,92 @@ def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) 
             gone = _("There is no volume for {channel} any more.")
             text = gone if channel in volumes else _("There is no volume for {channel}.")
             found.append(text.format(channel=channel))
-        elif node.GetImageData() is None:
-            found.append(_("The volume {name} holds no image.").format(name=node.GetName()))
-        elif min(node.GetImageData().GetDimensions()) < 2:
-            found.append(_("The volume {name} is a single slice.").format(name=node.GetName()))
-        elif node.GetParentTransformNode() is not None:
-            text = _("The volume {name} stands under a transform: harden it first.")
-            found.append(text.format(name=node.GetName()))
+        elif problem := volume_problem(node):
+            found.append(problem)
     return found
 
 
-def missing_annotation(desk: Desk, row: CaseRow) -> list[str]:
-    """Why a row cannot be learnt from."""
+def volume_problem(node: Node) -> str:
+    """Why nothing can be done with a volume; empty when something can."""
+    image, text = node.GetImageData(), ""
+    if image is None:
+        text = _("The volume {name} holds no image.")
+    elif min(image.GetDimensions()) < 2:
+        text = _("The volume {name} is a single slice.")
+    elif image.GetNumberOfScalarComponents() != 1:
+        text = _("The volume {name} holds colours or vectors: choose one with a single value a voxel.")
+    elif node.GetParentTransformNode() is not None:
+        text = _("The volume {name} stands under a transform: harden it first.")
+    return text.format(name=node.GetName())
+
+
+def missing_annotation(desk: Desk, row: CaseRow, channels: Sequence[str]) -> list[str]:
+    """Why a row cannot be learnt from; `channels` are the model's, or the row's own without one."""
     if not row.segmentation:
         return [_("It has no segmentation: choose one, or annotate it.")]
     node = desk.node(row.segmentation)
     if node is None:
         return [_("Its segmentation is not in the scene any more.")]
+    grid = _grid(desk, row, channels)
     found = []
     if node.GetParentTransformNode() is not None:
-        text = _("The segmentation {name} stands under a transform: harden it first.")
-        found.append(text.format(name=node.GetName()))
+        found.append(_("The segmentation {name} stands under a transform: harden it first."))
+    elif grid is not None and annotation.lies_apart(node, grid):
+        found.append(_("The segmentation {name} lies outside of the scan."))
     if annotation.is_empty(node):
-        text = _("The segmentation {name} is empty: annotate some slices.")
-        found.append(text.format(name=node.GetName()))
+        found.append(_("The segmentation {name} is empty: annotate some slices."))
+    elif not annotation.can_be_sampled(node):
+        found.append(
+            _(
+                "The segmentation {name} has neither label map nor surface: create one in the module "
+                "Segmentations, under Representations."
+            )
+        )
     else:
         targets = [row.labels.get(label.name, label.name) for label in annotation.segments_of(node)]
         if all(target is None or target.casefold() == BACKGROUND for target in targets):
             found.append(_("None of its segments stands for a label."))
-    if row.region == "roi" and desk.node(row.roi) is None:
-        found.append(_("Choose the ROI that was annotated."))
-    return found
+    found = [text.format(name=node.GetName()) for text in found]
+    return found + (_missing_roi(desk.node(row.roi), grid) if row.region == "roi" else [])
+
+
+def _missing_roi(roi: Node | None, grid: Geometry | None) -> list[str]:
+    if roi is None:
+        return [_("Choose the ROI that was annotated.")]
+    text = ""
+    if min(roi.GetSize()) <= 0:
+        text = _("The ROI {name} is not placed yet.")
+    elif roi.GetParentTransformNode() is not None:
+        text = _("The ROI {name} stands under a transform: harden it first.")
+    elif grid is not None and Box.of_roi(roi).apart_from(Box.of_grid(grid)):
+        text = _("The ROI {name} lies outside of the scan.")
+    return [text.format(name=roi.GetName())] if text else []
+
+
+def _grid(desk: Desk, row: CaseRow, channels: Sequence[str]) -> Geometry | None:
+    """The grid of the volume that labels are sampled on, where that is a usable one."""
+    node = desk.node(volumes_for(row, channels).get(channels[0])) if channels else None
+    return geometry_of(node) if node is not None and not volume_problem(node) else None
 
 
 def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[str]:
     """What is no obstacle but worth knowing."""
-    if card is None:
+    overlaps = _overlaps(desk, row) if isinstance(row, CaseRow) else []
+    return overlaps + (_contrasts(desk, row, card) if card is not None else [])
+
+
+def _overlaps(desk: Desk, row: CaseRow) -> list[str]:
+    """Segments of several layers may overlap; whether they do would take a look at every voxel."""
+    node = desk.node(row.segmentation)
+    layers = annotation.filled_layers(node) if node is not None else []
+    targets = {row.labels.get(name, name) for _data, names in layers for name in names}
+    if len(layers) < 2 or len(targets) < 2:
         return []
+    text = _("Its segments lie in {count} layers: where they overlap, the last one counts.")
+    return [text.format(count=len(layers))]
+
+
+def _contrasts(desk: Desk, row: CaseRow | ScanRow, card: ModelCard) -> list[str]:
     found = []
     volumes = volumes_for(row, card.channels)
     trained = card.contrasts if len(card.contrasts) == len(card.channels) else card.channels

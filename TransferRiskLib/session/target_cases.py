@@ -55,13 +55,12 @@ class TargetCases:
     def missing(self, key: str) -> list[str]:
         """What a row lacks to be trained on, in sentences; empty when it is complete."""
         row = self._desk.state.case(key)
-        return self.missing_images(key) + row_checks.missing_annotation(self._desk, row)
+        return self.missing_images(key) + row_checks.missing_annotation(self._desk, row, self._wanted(row))
 
     def missing_images(self, key: str) -> list[str]:
         """What a row lacks to be looked at by the model, annotated or not."""
-        row, card = self._desk.state.case(key), self._card()
-        channels = card.channels if card is not None else tuple(row.channels)
-        return row_checks.missing_images(self._desk, row, channels)
+        row = self._desk.state.case(key)
+        return row_checks.missing_images(self._desk, row, self._wanted(row))
 
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
@@ -207,8 +206,11 @@ class TargetCases:
 
     def can_annotate(self, key: str) -> Verdict:
         """Whether the row has a volume to draw on."""
-        if self._drawn_on(key) is None:
+        volume = self._drawn_on(key)
+        if volume is None:
             return no(_("Choose the volume of this case first."))
+        if problem := row_checks.volume_problem(volume):
+            return no(problem)
         drawn = self._desk.node(self._desk.state.case(key).segmentation)
         if drawn is None and self._labels_to_draw() is None:
             return no(_("Choose a source model first: its labels become the segments."))
@@ -294,8 +296,14 @@ class TargetCases:
 
     def _lacks_itself(self, row: CaseRow) -> list[str]:
         """What a row lacks whatever the model."""
-        lacks = row_checks.missing_images(self._desk, row, tuple(row.channels))
-        return lacks + row_checks.missing_annotation(self._desk, row)
+        own = tuple(row.channels)
+        lacks = row_checks.missing_images(self._desk, row, own)
+        return lacks + row_checks.missing_annotation(self._desk, row, own)
+
+    def _wanted(self, row: CaseRow) -> tuple[str, ...]:
+        """The channels that a row is judged by: the model's, its own without one."""
+        card = self._card()
+        return card.channels if card is not None else tuple(row.channels)
 
     def _some_complete(self, complete: list[CaseRow], lacks: Callable[[CaseRow], list[str]]) -> Verdict:
         if not self.rows:
