@@ -180,6 +180,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/audit.py
   session/background.py
   session/desk.py
+  session/drawings.py
   session/environment.py
   session/estimating.py
   session/exchange_plan.py

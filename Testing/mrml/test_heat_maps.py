@@ -66,16 +66,16 @@ def test_gain_outside_the_structures_shows_only_where_the_source_misleads(scene,
     gain[0, 0, 0], gain[0, 0, 1], gain[0, 0, 2] = 0.4, -0.4, 0.4
     outside = np.ones(oblique.shape, bool)
     outside[0, 0, 2] = False
-    node = heat.add_map(scene, Volume(gain, oblique), "gain", "map", outside)
+    node = heat.add_map(scene, heat.shown_values(Volume(gain, oblique), "gain", outside), "gain", "map")
     shown = volume_from_node(node).array
     np.testing.assert_allclose(shown[0, 0, :3], [heat.NOT_SHOWN, -0.4, 0.4], rtol=1e-6)
     assert node.GetVolumeDisplayNode().GetUpperThreshold() < heat.NOT_SHOWN
 
 
-def test_values_that_are_not_finite_are_hidden(scene, oblique) -> None:
+def test_values_that_are_not_finite_are_hidden(oblique) -> None:
     values = np.full(oblique.shape, np.nan, np.float32)
     values[0, 0, 0] = np.inf
-    shown = volume_from_node(heat.add_map(scene, Volume(values, oblique), "risk", "map")).array
+    shown = heat.shown_values(Volume(values, oblique), "risk").array
     assert (shown < style_of("risk").threshold[0]).all()
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from case_files import image_values, put
 
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.simulate import simulate_cohort
-from TransferRiskLib.errors import CaseError, LabelError
+from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml.annotation import segments_of
+from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
 from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session.drawings import Drawing, read_drawing
 from TransferRiskLib.session.guessing import find_cases, unique
-from TransferRiskLib.session.handover import label_indices
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def one(stage, bundle, add_scan):
 def indices(session, key):
     row = session.state.case(key)
     grid = geometry_of(session._desk.node(row.channels["T1"]))
-    return label_indices(session._desk, row, grid, session.cases.target_labels())
+    return read_drawing(session._desk, row, grid, session.cases.target_labels()).indices()
 
 
 def test_channels_and_segmentations_are_found_by_name(scene, add_scan):
@@ -151,13 +154,40 @@ def test_only_the_inside_of_a_turned_roi_counts(stage, scene, one):
     np.testing.assert_array_equal(found >= 0, inside)
 
 
-def test_an_annotation_that_holds_no_label_in_its_region_is_refused(stage, scene, one):
+@pytest.mark.parametrize("region", ["everything", "slices", "roi"])
+def test_an_annotation_that_holds_no_label_in_its_region_is_refused(stage, scene, one, finish, region):
     roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
-    roi.SetCenter(500.0, 0.0, 0.0)
+    roi.SetCenter(8.0, -9.0, 5.0)  # a corner of the scan
     roi.SetSize(1.0, 1.0, 1.0)
+    stage.cases.set_region(one, region, roi.GetID())
+    if region != "roi":
+        segmentation = scene.GetFirstNodeByName("Anna_label")
+        segmentation.GetSegmentation().RemoveSegment("anterior")
+        segmentation.GetSegmentation().GetSegment("posterior").SetLabelValue(9)  # no voxel has it
+    assert indices(stage, one) is None
+    stage.maps.compute()
+    outcome = finish(stage)
+    assert (outcome.kind, outcome.message) == ("error", "The annotation of “Anna” holds no label.")
+
+
+def test_voxels_are_worked_on_beside_the_gui_thread(stage, scene, one, finish, played, monkeypatch):
+    beside = []
+
+    def watch(real):
+        def watched(*arguments):
+            beside.append(threading.current_thread() is not threading.main_thread())
+            return real(*arguments)
+
+        return watched
+
+    monkeypatch.setattr(Box, "holds", watch(Box.holds))
+    monkeypatch.setattr(Drawing, "indices", watch(Drawing.indices))
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    roi.SetSize(100.0, 100.0, 100.0)
     stage.cases.set_region(one, "roi", roi.GetID())
-    with pytest.raises(LabelError, match="holds no label"):
-        indices(stage, one)
+    stage.maps.compute()
+    finish(stage, lambda: bool(played.submitted))
+    assert beside == [True, True]
 
 
 def test_a_volume_keeps_its_values_on_the_way_to_the_worker(stage, scene, one, played):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +105,26 @@ def test_gain_is_hidden_where_the_annotation_says_background(mapped, scene):
 
     values = volume_from_node(shown(scene, mapped, "gain")).array
     assert set(np.unique(values)) == {np.float32(1.5), np.float32(heat.NOT_SHOWN)}
+
+
+def test_values_of_maps_are_made_ready_beside_the_gui_thread(
+    stage, views, bundle, add_scan, played, answer, finish, monkeypatch
+):
+    real, beside = heat.shown_values, []
+
+    def watched(*arguments):
+        beside.append(threading.current_thread() is not threading.main_thread())
+        return real(*arguments)
+
+    monkeypatch.setattr(heat, "shown_values", watched)
+    stage.models.add(bundle)
+    add_scan("case0")
+    stage.cases.add_from_scene()
+    stage.maps.compute()
+    finish(stage, lambda: bool(played.submitted))
+    answer()
+    assert finish(stage).kind == "done"
+    assert beside == [True, True]
 
 
 def test_another_map_opacity_and_threshold_reach_the_views_and_the_state(mapped, scene, views):

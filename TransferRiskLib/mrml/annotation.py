@@ -7,7 +7,7 @@ import numpy as np
 from TransferRiskLib.cases.labels import Label, LabelScheme
 from TransferRiskLib.errors import LabelError
 from TransferRiskLib.mrml.boxes import Box
-from TransferRiskLib.mrml.nodes import Node, geometry_of, refuse_transform
+from TransferRiskLib.mrml.nodes import Node, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.volumes.geometry import Geometry
 
@@ -111,30 +111,6 @@ def annotated_slices(indices: np.ndarray) -> tuple[int, np.ndarray]:
     ]
     axis = int(np.argmin([line.mean() for line in lines]))
     return axis, lines[axis]
-
-
-def inside_roi(roi: Node, geometry: Geometry) -> np.ndarray:
-    """The voxels whose centres lie in an ROI node, turned or not, bool (k, j, i).
-
-    Raises:
-        GeometryError: the ROI stands under a transform.
-    """
-    refuse_transform(roi)
-    matrix = roi.GetObjectToNodeMatrix()
-    turned = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-    to_roi = np.linalg.inv(turned) @ geometry.index_to_ras
-    half = np.asarray(roi.GetSize()) / 2
-    axes = [np.arange(size, dtype=float) for size in geometry.size]
-    inside = np.ones(geometry.shape, dtype=bool)
-    for row in range(3):  # a coordinate is a sum of one term an axis: no array of points is needed
-        place = (
-            to_roi[row, 3]
-            + to_roi[row, 0] * axes[0][None, None, :]
-            + to_roi[row, 1] * axes[1][None, :, None]
-            + to_roi[row, 2] * axes[2][:, None, None]
-        )
-        inside &= np.abs(place) <= half[row] + 1e-6
-    return inside
 
 
 def _tag(segment: Node, name: str) -> str | None:

@@ -15,23 +15,34 @@ NOT_SHOWN = 999.0
 3-D. Not-a-number would do in slices, but graphics cards may draw it as anything."""
 
 
-def add_map(scene: Node, volume: Volume, kind: str, name: str, background: np.ndarray | None = None) -> Node:
-    """A map as a float32 volume node that looks as its kind does.
+def shown_values(volume: Volume, kind: str, background: np.ndarray | None = None) -> Volume:
+    """A map's values as its node has them, float32. Touches no node: it may run beside the GUI thread.
 
     Args:
-        scene: The MRML scene.
         volume: The map's values; those that are not finite are hidden.
         kind: The kind of map, see `styles.STYLES`.
-        name: Name of the node.
         background: Boolean (k, j, i), true where the case is labelled background or not at all.
             There a transfer gain is shown only when it is negative: what the source gets right
             outside the structures would tint the whole image. Those voxels become `NOT_SHOWN`.
     """
     hidden = NOT_SHOWN if kind == "gain" else 0.0
-    values = np.nan_to_num(volume.array.astype(np.float32), nan=hidden, posinf=hidden, neginf=hidden)
+    values = volume.array.astype(np.float32)
+    np.copyto(values, hidden, where=~np.isfinite(values))
     if kind == "gain" and background is not None:
-        values[background & (values > -0.05)] = hidden
-    node = add_volume(scene, volume.with_array(values), name)
+        np.copyto(values, hidden, where=background & (values > -0.05))
+    return volume.with_array(values)
+
+
+def add_map(scene: Node, volume: Volume, kind: str, name: str) -> Node:
+    """A map as a float32 volume node that looks as its kind does.
+
+    Args:
+        scene: The MRML scene.
+        volume: The map's values, as `shown_values` gives them.
+        kind: The kind of map, see `styles.STYLES`.
+        name: Name of the node.
+    """
+    node = add_volume(scene, volume, name, style_of(kind).window)
     show_map(node, kind)
     return node
 

@@ -20,7 +20,7 @@ _OURS = "TransferRisk.Folder"
 """Attribute of the subject hierarchy folders that were made here."""
 
 
-def add_volume(scene: Node, volume: Volume, name: str) -> Node:
+def add_volume(scene: Node, volume: Volume, name: str, window: tuple[float, float] | None = None) -> Node:
     """A new `vtkMRMLScalarVolumeNode` with the values and the exact geometry of `volume`.
 
     Args:
@@ -28,10 +28,16 @@ def add_volume(scene: Node, volume: Volume, name: str) -> Node:
         volume: Values (k, j, i). Floats become float32; integers and booleans the nearest type that
             Slicer reads and writes everywhere.
         name: Name of the node.
+        window: Values shown black and white; None lets Slicer look for them in all voxels, which takes
+            its time.
     """
     from slicer.util import updateVolumeFromArray
 
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    if window is not None:
+        node.CreateDefaultDisplayNodes()
+        node.GetVolumeDisplayNode().AutoWindowLevelOff()
+        node.GetVolumeDisplayNode().SetWindowLevelMinMax(*window)
     updateVolumeFromArray(node, _storable(volume.array))
     set_geometry(node, volume.geometry)
     node.CreateDefaultDisplayNodes()

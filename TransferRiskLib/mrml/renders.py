@@ -104,7 +104,10 @@ def _set_up(slicer: HeadlessSlicer, request: RenderRequest, files: _Files) -> _S
     overlay.show_scan(scan)
     overlay.show_in_slices(scene, scan)  # before any segmentation, which is drawn in the order of adding
     background = loaded[request.labels][0] <= 0 if request.labels is not None else None
-    maps = {kind: heat.add_map(scene, volume, kind, kind, background) for kind, volume in volumes.items()}
+    maps = {
+        kind: heat.add_map(scene, heat.shown_values(volume, kind, background), kind, kind)
+        for kind, volume in volumes.items()
+    }
     nodes = {
         name: add_segmentation(scene, indices, image.geometry, scheme, name, scan)
         for name, (indices, scheme) in loaded.items()

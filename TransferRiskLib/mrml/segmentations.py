@@ -36,7 +36,10 @@ def add_segmentation(
     if indices.shape != geometry.shape:
         raise GeometryError(f"Labels of shape {indices.shape} do not fit a grid of shape {geometry.shape}.")
     values = _segment_values(scheme)
-    shared = _oriented_image(np.asarray(values, dtype=np.int16)[np.maximum(indices, 0)], geometry)
+    stored = np.maximum(indices, 0).astype(np.int16, copy=False)
+    if values != list(range(len(values))):  # rare, and slow for fifty million voxels
+        stored = np.asarray(values, dtype=np.int16)[stored]
+    shared = _oriented_image(stored, geometry)
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetSourceRepresentationToBinaryLabelmap()
     representation = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from functools import partial
-
-import numpy as np
+from pathlib import Path
 
 from TransferRiskLib.cases.case import Annotation, Case, ChannelFile
 from TransferRiskLib.cases.labels import BACKGROUND, UNLABELLED, Label, LabelScheme
@@ -13,9 +12,9 @@ from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.jobs.exchange import ImageFolder
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.nodes import volume_from_node
-from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held, Node
+from TransferRiskLib.session.drawings import Drawing, read_drawing
 from TransferRiskLib.session.patients import numbered_patients
 from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, ScanRow
@@ -24,7 +23,6 @@ from TransferRiskLib.volumes.volume import Volume
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
-_LEFT_OUT = "(unlabelled)"
 
 
 class Handover:
@@ -82,13 +80,22 @@ class Handover:
             labels = None
             if scheme is not None and isinstance(row, CaseRow) and row.segmentation:
                 assert grid is not None  # a model has a channel
-                indices = label_indices(held, row, grid, scheme)
-                labels = yield from in_background(partial(self._folder.write_labels, Volume(indices, grid)))
+                drawing = read_drawing(held, row, grid, scheme)
+                labels = yield from in_background(partial(self._write, drawing))
+                if labels is None:
+                    raise LabelError(
+                        _("The annotation of “{case}” holds no label.").format(case=row.name),
+                        hint=_("Draw some, or check which segments are labels and the annotated region."),
+                    )
                 self.names[str(labels)] = _("The annotation of {case}").format(case=row.name)
                 yield self.names[str(labels)]
             marks = Annotation(unlabelled_value=UNLABELLED if labels is not None else None)
             made.append(Case(row.name, images, labels, marks, patients.get(row.key)))
         return tuple(made)
+
+    def _write(self, drawing: Drawing) -> Path | None:
+        indices = drawing.indices()
+        return self._folder.write_labels(Volume(indices, drawing.grid)) if indices is not None else None
 
     def in_words(self, text: str) -> str:
         """A message of the worker with the names of nodes in place of file names."""
@@ -104,38 +111,6 @@ def held_nodes(desk: Desk, rows: Iterable[CaseRow | ScanRow]) -> Held:
         identities |= {*row.channels.values(), row.segmentation}
         identities |= {row.roi} if isinstance(row, CaseRow) else set()
     return Held(desk, identities)
-
-
-def label_indices(desk: Desk | Held, row: CaseRow, grid: Geometry, scheme: LabelScheme) -> np.ndarray:
-    """Class indices of a row's annotation, int16 (k, j, i), `UNLABELLED` outside of its region.
-
-    Raises:
-        LabelError: nothing is annotated. CaseError: a node is gone. GeometryError: a transform.
-    """
-    node = desk.node(row.segmentation)
-    if node is None:
-        raise CaseError(_("The case “{case}” has no segmentation any more.").format(case=row.name))
-    left_out = len(scheme)
-    extended = LabelScheme((*scheme.labels, Label(_LEFT_OUT, left_out)))
-    names = {
-        label.name: _LEFT_OUT if (target := row.labels.get(label.name, label.name)) is None else target
-        for label in annotation.segments_of(node)
-    }
-    indices = indices_from_segmentation(node, grid, extended, names)
-    indices[indices == left_out] = UNLABELLED
-    if row.region == "slices":
-        axis, drawn = annotation.annotated_slices(indices)
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        indices = np.where(drawn.reshape(shape), indices, np.int16(UNLABELLED))
-    elif row.region == "roi":
-        indices = np.where(_roi_of(desk, row, grid), indices, np.int16(UNLABELLED))
-    if not (indices > 0).any():
-        raise LabelError(
-            _("The annotation of “{case}” holds no label.").format(case=row.name),
-            hint=_("Draw some, or check which segments are labels and the annotated region."),
-        )
-    return indices
 
 
 def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | None) -> LabelScheme | None:
@@ -164,11 +139,3 @@ def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | 
     background = Label(BACKGROUND, 0, (0.0, 0.0, 0.0))
     labels = [Label(o.name, n, o.colour, o.terminology) for n, o in enumerate(ordered, start=1)]
     return LabelScheme((background, *labels))
-
-
-def _roi_of(desk: Desk | Held, row: CaseRow, grid: Geometry) -> np.ndarray:
-    roi = desk.node(row.roi)
-    if roi is None:
-        text = _("The ROI of the case “{case}” is gone.").format(case=row.name)
-        raise CaseError(text, hint=_("Choose another region."))
-    return annotation.inside_roi(roi, grid)

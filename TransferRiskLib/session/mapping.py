@@ -24,7 +24,9 @@ from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import MapResult
+from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import read_volume
+from TransferRiskLib.volumes.volume import Volume
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -115,18 +117,19 @@ class ComputeMaps(ExchangePlan):
             node.GetDisplayNode().SetVisibility(False)
             mapped = replace(mapped, segmentations={**mapped.segmentations, kind: node.GetID()})
         else:
-            volume = yield from in_background(partial(read_volume, path))
-            background = None
-            if kind == "gain" and case.labels is not None:  # only gain maps look at the labels
-                indices, _scheme = yield from in_background(
-                    partial(load_labels, case, geometry, self._scheme, require_foreground=False)
-                )
-                background = indices <= 0
-            node = heat.add_map(scene, volume, kind, title, background)
+            values = yield from in_background(partial(self._values, kind, path, case, geometry))
+            node = heat.add_map(scene, values, kind, title)
             mapped = replace(mapped, maps={**mapped.maps, kind: node.GetID()})
         mark_result(node)
         self._shelf.put(node)
         return mapped
+
+    def _values(self, kind: str, path: Path, case: Case, geometry: Geometry) -> Volume:
+        background = None
+        if kind == "gain" and case.labels is not None:  # only gain maps look at the labels
+            indices, _scheme = load_labels(case, geometry, self._scheme, require_foreground=False)
+            background = indices <= 0
+        return heat.shown_values(read_volume(path), kind, background)
 
 
 def _possible(display: MapDisplay, run: MapRun) -> MapDisplay:

@@ -22,6 +22,7 @@ from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
 from TransferRiskLib.volumes.io import read_volume, read_volumes
+from TransferRiskLib.volumes.volume import Volume
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -115,7 +116,7 @@ class SegmentScans(ExchangePlan):
         yield row.name
         uncertainty = None
         if scan.uncertainty is not None:
-            values = yield from in_background(partial(read_volume, scan.uncertainty))
+            values = yield from in_background(partial(_uncertainty, scan.uncertainty))
             uncertainty = heat.add_map(scene, values, "uncertainty", "")
             self._place(uncertainty, _("{scan} uncertainty").format(scan=row.name), volume)
             overlay.show_legend_only_of(scene, None)
@@ -124,8 +125,7 @@ class SegmentScans(ExchangePlan):
         if scan.probabilities is not None:
             parts = yield from in_background(partial(read_volumes, scan.probabilities))
             for number, part in enumerate(parts):
-                extra = add_volume(scene, part, "")
-                heat.set_window(extra, 0.0, 1.0)
+                extra = add_volume(scene, part, "", (0.0, 1.0))
                 name = _("{scan} probability {number}").format(scan=row.name, number=number)
                 self._place(extra, name, volume)
                 probabilities.append(extra.GetID())
@@ -142,3 +142,7 @@ class SegmentScans(ExchangePlan):
         node.SetName(unique(name, (other.GetName() for other in self.desk.nodes())))
         mark_result(node)
         put_beside(node, scan)
+
+
+def _uncertainty(path: Path) -> Volume:
+    return heat.shown_values(read_volume(path), "uncertainty")
