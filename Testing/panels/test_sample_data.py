@@ -103,6 +103,20 @@ def test_a_sample_that_was_made_is_not_made_again(sample_data: Any, monkeypatch:
     assert sample_data.downloadSamples(ONE) == before
 
 
+def test_a_subject_is_simulated_once(sample_data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import TransferRiskLib.cases.simulate as simulation
+
+    real, seeds = simulation.simulate_case, []
+
+    def counted(seed: int, *arguments: Any) -> Any:
+        seeds.append(seed)
+        return real(seed, *arguments)
+
+    monkeypatch.setattr(simulation, "simulate_case", counted)
+    assert len(sample_data.downloadSamples(ONE)) == 2
+    assert seeds == [7001]
+
+
 @pytest.mark.parametrize("address", ["https://example.org/a.nrrd", "file:///a.nrrd", ""])
 def test_addresses_of_others_stay_as_they_are(sample_data: Any, address: str) -> None:
     rules: dict[str, Callable[[str], str]] = sample_data.rules

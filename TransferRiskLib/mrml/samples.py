@@ -73,7 +73,8 @@ SAMPLES = (
 
 
 def make_sample_file(name: str, folder: Path) -> Path:
-    """A file of a sample, simulated unless it is there already.
+    """A file of a sample, simulated unless it is there already. To simulate takes seconds: image and
+    segmentation of a subject are written together.
 
     Args:
         name: One of the names of `SAMPLES`' files.
@@ -87,12 +88,13 @@ def make_sample_file(name: str, folder: Path) -> Path:
             if file.name == name:
                 path = folder / name
                 if not path.is_file():
-                    _simulate(sample, file, path)
+                    _simulate(sample, file.seed, folder)
                 return path
     raise SettingsError(f"There is no sample with a file {name!r}.")
 
 
-def _simulate(sample: Sample, file: SampleFile, path: Path) -> None:
+def _simulate(sample: Sample, seed: int, folder: Path) -> None:
+    """Write the files of a subject."""
     from TransferRiskLib.atomic import storage_error
     from TransferRiskLib.cases.segmentation_files import write_seg_nrrd
     from TransferRiskLib.cases.simulate import SOURCE_SITE, TARGET_SITE, simulate_case
@@ -100,12 +102,15 @@ def _simulate(sample: Sample, file: SampleFile, path: Path) -> None:
     from TransferRiskLib.volumes.volume import Volume
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise storage_error(error, path.parent) from error
+        raise storage_error(error, folder) from error
     site = SOURCE_SITE if sample.site == "university" else TARGET_SITE
-    case = simulate_case(file.seed, (sample.contrast,), site)
-    if file.kind == "SegmentationFile":
-        write_seg_nrrd(case.labels, case.geometry, case.scheme, path)
-    else:
-        write_volume(Volume(case.images[sample.contrast], case.geometry), path)
+    case = simulate_case(seed, (sample.contrast,), site)
+    for file in sample.files:
+        if file.seed != seed:
+            continue
+        if file.kind == "SegmentationFile":
+            write_seg_nrrd(case.labels, case.geometry, case.scheme, folder / file.name)
+        else:
+            write_volume(Volume(case.images[sample.contrast], case.geometry), folder / file.name)
