@@ -212,6 +212,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/stored.py
   session/suggesting.py
   session/target_cases.py
+  session/target_labels.py
   session/training.py
   session/walkthrough.py
   session/workload.py

@@ -9,6 +9,7 @@ import pytest
 
 from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.errors import GeometryError, LabelError
+from TransferRiskLib.mrml.annotation import prepare_segmentation, reference_volume
 from TransferRiskLib.mrml.nodes import add_volume
 from TransferRiskLib.mrml.segmentations import add_segmentation, indices_from_segmentation
 from TransferRiskLib.volumes.geometry import Geometry
@@ -42,6 +43,18 @@ def test_a_coded_label_becomes_slicers_terminology_entry(scene, oblique, scheme,
     fields = str(found).split("~")
     assert fields[2] == "SCT^3092008^Hippocampus"
     assert len(fields) == 7
+
+
+def test_an_added_segment_is_coded_too(scene, oblique, scheme) -> None:
+    import vtk
+
+    scan = add_volume(scene, Volume(np.zeros(oblique.shape, np.float32), oblique), "scan")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "begun")
+    assert prepare_segmentation(scene, node, scheme, scan, "unused") is node
+    segment, found = _segment(node, "Hippocampus"), vtk.reference("")
+    assert segment.GetTag(segment.GetTerminologyEntryTagName(), found) and "SCT^3092008" in str(found)
+    assert segment.GetColor() == pytest.approx((0.9, 0.6, 0.1))
+    assert reference_volume(node) is scan
 
 
 def test_indices_come_back_on_an_oblique_grid(scene, oblique, scheme, indices) -> None:

@@ -8,7 +8,7 @@ from TransferRiskLib.cases.labels import Label, LabelScheme
 from TransferRiskLib.errors import LabelError
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import Node, geometry_of
-from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.mrml.segmentations import add_segmentation, set_terminology
 from TransferRiskLib.volumes.geometry import Geometry
 
 
@@ -60,11 +60,11 @@ def lies_apart(node: Node, geometry: Geometry) -> bool:
 def prepare_segmentation(
     scene: Node, node: Node | None, scheme: LabelScheme, volume: Node, name: str
 ) -> Node:
-    """A segmentation with a named, coloured segment for every label, to be drawn on a volume.
+    """A segmentation with a named, coloured, empty segment for every label, to be drawn on a volume.
 
     Args:
         scene: The MRML scene.
-        node: An existing segmentation, which gets the segments that it lacks; None makes one.
+        node: An existing segmentation, which gets the segments; None makes one.
         scheme: The labels.
         volume: The volume to draw on.
         name: Name of a new node.
@@ -74,11 +74,11 @@ def prepare_segmentation(
         empty = np.zeros(geometry.shape, dtype=np.int16)
         return add_segmentation(scene, empty, geometry, scheme, name, volume)
     segmentation = node.GetSegmentation()
-    there = {label.name.casefold() for label in segments_of(node)}
     for label in scheme.foreground:
-        if label.name.casefold() not in there:
-            segmentation.AddEmptySegment("", label.name, label.colour)
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        identifier = segmentation.AddEmptySegment("", label.name, label.colour)
+        set_terminology(segmentation.GetSegment(identifier), label)
+    if reference_volume(node) is None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateDefaultDisplayNodes()
     return node
 

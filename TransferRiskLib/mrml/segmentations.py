@@ -49,14 +49,19 @@ def add_segmentation(
         segment.SetColor(*label.colour)
         segment.SetLabelValue(value)
         segment.AddRepresentation(representation, shared)
-        terminology = _terminology_entry(label)
-        if terminology:
-            segment.SetTag(segment.GetTerminologyEntryTagName(), terminology)
+        set_terminology(segment, label)
         node.GetSegmentation().AddSegment(segment, label.name)
     node.CreateDefaultDisplayNodes()
     if reference_volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(reference_volume_node)
     return node
+
+
+def set_terminology(segment: Node, label: Label) -> None:
+    """Give a segment the coded meaning of its label, if that has one."""
+    entry = _terminology_entry(label)
+    if entry:
+        segment.SetTag(segment.GetTerminologyEntryTagName(), entry)
 
 
 def indices_from_segmentation(

@@ -84,7 +84,7 @@ class TargetCasesPanel(Panel):
         allow(ui.addCaseFolderButton, cases.can_add_folder(), _("Read images and labels from a folder."))
         nothing = (False, _("No case is selected."))
         allow(ui.removeCaseButton, (True, "") if self._key else nothing, _("Its images stay in the scene."))
-        tip = _("Draw on this case with the model's labels.")
+        tip = _("Draw on this case. Labels of the model that it lacks become empty segments.")
         allow(ui.annotateButton, cases.can_annotate(self._key) if self._key else nothing, tip)
         tip = _("Find the scan that the model is least sure of, and where in it.")
         allow(ui.suggestButton, cases.can_suggest_next(), tip)

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from TransferRiskLib.cases.case import Annotation, Case, ChannelFile
-from TransferRiskLib.cases.labels import BACKGROUND, UNLABELLED, Label, LabelScheme
+from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.jobs.exchange import ImageFolder
-from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.nodes import volume_from_node
 from TransferRiskLib.session.background import in_background
-from TransferRiskLib.session.desk import Desk, Held, Node
+from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.drawings import Drawing, read_drawing
 from TransferRiskLib.session.patients import numbered_patients
 from TransferRiskLib.session.row_volumes import volumes_for
@@ -111,31 +110,3 @@ def held_nodes(desk: Desk, rows: Iterable[CaseRow | ScanRow]) -> Held:
         identities |= {*row.channels.values(), row.segmentation}
         identities |= {row.roi} if isinstance(row, CaseRow) else set()
     return Held(desk, identities)
-
-
-def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | None) -> LabelScheme | None:
-    """The labels that the rows' segments stand for, valued by position; None when there are none.
-
-    Args:
-        desk: Scene and state.
-        rows: The rows.
-        preferred: The model's labels: they come first, and lend name and colour.
-    """
-    found: dict[str, Label] = {}
-    for row in rows:
-        node: Node = desk.node(row.segmentation)
-        for segment in annotation.segments_of(node) if node is not None else ():
-            label = row.labels.get(segment.name, segment.name)
-            if label is not None and label.casefold() != BACKGROUND:
-                found.setdefault(label.casefold(), Label(label, 0, segment.colour, segment.terminology))
-    if not found:
-        return None
-    ordered = []
-    for known in preferred.foreground if preferred is not None else ():
-        own = found.pop(known.name.casefold(), None)
-        if own is not None:
-            ordered.append(Label(known.name, 0, known.colour, known.terminology or own.terminology))
-    ordered += found.values()
-    background = Label(BACKGROUND, 0, (0.0, 0.0, 0.0))
-    labels = [Label(o.name, n, o.colour, o.terminology) for n, o in enumerate(ordered, start=1)]
-    return LabelScheme((background, *labels))

@@ -12,13 +12,13 @@ from TransferRiskLib.mrml import annotation, overlay
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
 from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
-from TransferRiskLib.session.handover import target_scheme
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.patients import found_patient, patient_of_row
 from TransferRiskLib.session.row_volumes import volumes_for, with_volume
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion
+from TransferRiskLib.session.target_labels import lacking, scheme_to_draw, target_scheme
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -212,31 +212,28 @@ class TargetCases:
         if problem := row_checks.volume_problem(volume):
             return no(problem)
         drawn = self._desk.node(self._desk.state.case(key).segmentation)
-        if drawn is None and self._labels_to_draw() is None:
+        if drawn is None and self._to_draw() is None:
             return no(_("Choose a source model first: its labels become the segments."))
         return YES
 
     def prepare_annotation(self, key: str) -> tuple[Node, Node]:
-        """Make a row ready for Segment Editor: the segmentation node (made where there was none, with
-        the model's labels as named, coloured segments) and the volume to draw on."""
+        """Make a row ready for Segment Editor: the segmentation node, made where there was none, with a
+        named, coloured segment for each label of `scheme_to_draw`, and the volume to draw on. Segments
+        that are there stay as they are."""
         demand(self.can_annotate(key))
         row, volume = self._desk.state.case(key), self._drawn_on(key)
-        node = self._desk.node(row.segmentation)
-        scheme = self._labels_to_draw()
-        if node is None or (scheme is not None and not annotation.segments_of(node)):
-            assert scheme is not None or node is not None
+        node, scheme = self._desk.node(row.segmentation), self._to_draw()
+        missing = lacking(self._desk, row, scheme) if scheme is not None else None
+        if missing is not None:
             name = _("{case} annotation").format(case=row.name)
-            node = annotation.prepare_segmentation(
-                self._desk.scene, node, scheme or LabelScheme.of(), volume, name
-            )
+            node = annotation.prepare_segmentation(self._desk.scene, node, missing, volume, name)
             self._change(key, segmentation=node.GetID())
         overlay.show_in_slices(self._desk.scene, volume)
         return node, volume
 
-    def _labels_to_draw(self) -> LabelScheme | None:
-        """What the cases have already, else what the model knows."""
+    def _to_draw(self) -> LabelScheme | None:
         card = self._card()
-        return self.target_labels() or (card.labels if card is not None else None)
+        return scheme_to_draw(self._desk, self.rows, card.labels if card is not None else None)
 
     def _drawn_on(self, key: str) -> Node | None:
         volumes = self.volumes(key)
