@@ -122,6 +122,18 @@ def stage(scene: Any, settings: MemorySettings, tmp_path: Path, played: PlayedWo
     assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
 
 
+@pytest.fixture
+def begun(stage: Session, bundle: Path, add_scan: Any, played: PlayedWorker) -> Session:
+    """A session with one complete case whose adaptation has been handed to the played worker."""
+    stage.models.add(bundle)
+    add_scan("Anna")
+    stage.cases.add_from_scene()
+    stage.adapting.start()
+    while not played.submitted:
+        stage.tick()
+    return stage
+
+
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny source model for T1 with the labels anterior and posterior."""

@@ -17,17 +17,11 @@ HISTOGRAM = {"targets": ["GM"], "edges": [0.0, 1.0, 2.0], "counts": [[5, 3]]}
 
 
 @pytest.fixture
-def training(stage, bundle, add_scan, played):
+def training(begun, played):
     """A session whose adaptation has just begun its first fold."""
-    stage.models.add(bundle)
-    add_scan("Anna")
-    stage.cases.add_from_scene()
-    stage.adapting.start()
-    while not played.submitted:
-        stage.tick()
     played.say(events.Stage("Fold 1", 3), events.Metrics(1, {"loss": 0.5}))
-    stage.tick()
-    return stage
+    begun.tick()
+    return begun
 
 
 def drawn(chart):

@@ -196,18 +196,12 @@ def test_a_speed_is_kept_for_the_device_that_it_was_measured_on(
     assert measured_speed(settings, bundle) is not None
 
 
-def test_an_adaptation_that_never_began_leaves_no_folder(stage, bundle, add_scan, played):
-    stage.models.add(bundle)
-    add_scan("Anna")
-    stage.cases.add_from_scene()
-    stage.adapting.start()
-    while not played.submitted:
-        stage.tick()
-    folder = Path(stage.adapting.run.folder)
+def test_an_adaptation_that_never_began_leaves_no_folder(begun, played):
+    folder = Path(begun.adapting.run.folder)
     assert list(folder.glob("inputs/*.nrrd"))
     played.say(events.Failed("ModelError", "There is no such model."))
-    stage.tick()
-    assert not folder.exists() and stage.adapting.run.status == "none"
+    begun.tick()
+    assert not folder.exists() and begun.adapting.run.status == "none"
 
 
 def test_an_interrupted_adaptation_keeps_its_images_until_a_new_one_replaces_it(
