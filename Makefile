@@ -44,7 +44,7 @@ demo: $(VENV)/.demo-ready rendering
 	$(BIN)/transferrisk demo --output demo-output
 
 test: lint rendering
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check .

@@ -105,11 +105,11 @@ def test_a_fit_can_be_cancelled():
         fitted(bright_model(), [dark(ball_case(1))], Progress(lambda: next(calls, True)))
 
 
-def grounds(tmp_path, cases, **settings):
+def grounds(tmp_path, cases, progress=None, **settings):
     settings = AdaptationSettings(curve_steps=5, **{"input_curves": "auto", **settings})
     return Grounds(
         bright_model(), cases, LabelScheme.of("ball"), settings, SIZE, torch.device("cpu"),
-        PredictionSettings(device="cpu"), tmp_path, Progress(),
+        PredictionSettings(device="cpu"), tmp_path, progress or Progress(),
     )  # fmt: skip
 
 
@@ -124,6 +124,38 @@ def test_grounds_take_the_scans_through_curves_of_the_cases_that_train(tmp_path)
     again = grounds(tmp_path, cases).of([0])  # from the file, as a resumed run does
     assert again.source.card.curves == first.source.card.curves
     assert made.plain.evidence.normalised_score([0, 1]) < 0.4 < first.evidence.normalised_score([0, 1])
+
+
+def test_curves_are_left_out_that_raise_the_score_and_do_not_find_the_foreground(tmp_path):
+    """Of the voxels that look like the ball most are not in it, so nothing comes to be called foreground."""
+    cases = [clouded(dark(ball_case(n))) for n in (1, 2)]
+    heard = Heard()
+    made = grounds(tmp_path, cases, progress=heard)
+    curved = made._with_curves((0, 1))
+    assert curved is not made.plain
+    assert curved.normalised_score > made.plain.normalised_score + 0.2 and curved.foreground_dice < 0.3
+    assert made.of([0, 1]) is made.plain and made.fitted_source() is None
+    (line,) = heard.lines
+    assert "left out" in line and f"{curved.foreground_dice:.2f}" in line
+
+
+class Heard(Progress):
+    """Keeps the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def message(self, text: str, level: str = "info") -> None:
+        self.lines.append(text)
+
+
+def clouded(case):
+    """The same scan with a sixth of what is around the ball as dark as it."""
+    random = np.random.default_rng(1)
+    cloud = (case.labels.numpy() == 0) & (random.random(SIZE) < 1 / 6)
+    image = np.where(cloud, random.normal(0, 0.05, SIZE), case.image[0].numpy())
+    return dataclasses.replace(case, image=torch.from_numpy(image).float()[None])
 
 
 @pytest.mark.parametrize("settings", [{"input_curves": "off"}, {"scheme": "scratch"}])

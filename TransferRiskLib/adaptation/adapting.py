@@ -144,7 +144,7 @@ class _Adaptation:
             ground = self.grounds.of(everyone)
             statistics, normalised = ground.evidence.statistics(everyone), ground.normalised_score
             if s.eep_weight is None:
-                foreground = ground.evidence.foreground_dice(everyone)
+                foreground = ground.foreground_dice
             del ground  # it may hold all images once more, and each fold has its own
         folds = split_folds([case.group for case in self.grounds.plain.cases], s.folds, s.seed)
         if s.audit and not folds:

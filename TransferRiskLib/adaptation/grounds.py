@@ -13,6 +13,7 @@ import torch
 
 from TransferRiskLib.adaptation.evidence import Evidence
 from TransferRiskLib.adaptation.input_curves import LEAST_GAIN, fit_curves
+from TransferRiskLib.adaptation.selection import FINDS_FOREGROUND
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.labels import LabelScheme
@@ -67,6 +68,11 @@ class Ground:
         """(LEEP + H(Y)) / H(Y) of all cases: how much the source tells about the labels, 0 to 1."""
         return self.evidence.normalised_score(range(len(self.cases)))
 
+    @cached_property
+    def foreground_dice(self) -> float:
+        """Dice of the EEP's foreground with that of all cases, 0 to 1."""
+        return self.evidence.foreground_dice(range(len(self.cases)))
+
     def labels(self, n: int) -> torch.Tensor:
         """Class indices of case `n`, (X, Y, Z)."""
         labels = self.cases[n].labels
@@ -110,19 +116,22 @@ class Grounds:
 
     @cached_property
     def curved(self) -> bool:
-        """Whether curves make the source tell clearly more about all cases together."""
+        """Whether curves make the source tell clearly more about all cases together, and find what is
+        labelled in them. A better score alone shows only that fewer voxels surprise: between real sequences
+        curves that raised it, and still left the foreground unseen, did harm (`experiments/LOG.md`, 11)."""
         if self._settings.scheme == "scratch" or self._settings.input_curves == "off":
             return False
         ground = self._with_curves(range(len(self.plain.cases)))
         if ground is self.plain:
             return False
-        before, after = self.plain.normalised_score, ground.normalised_score
-        helps = after >= before + LEAST_GAIN
+        before, after, found = self.plain.normalised_score, ground.normalised_score, ground.foreground_dice
+        helps = after >= before + LEAST_GAIN and found >= FINDS_FOREGROUND
         self._progress.message(
             f"Intensity curves raise what the source tells about the labels from {before:.2f} to {after:.2f} "
             "(normalised score): the scans are taken through them."
             if helps
-            else f"Intensity curves were tried and left out (normalised score {before:.2f}, {after:.2f})."
+            else f"Intensity curves were tried and left out (normalised score {before:.2f}, {after:.2f}; "
+            f"with them the source's foreground has a Dice of {found:.2f} with the labelled one)."
         )
         return helps
 
@@ -131,10 +140,12 @@ class Grounds:
         return self._with_curves(train) if self.curved else self.plain
 
     def fitted_source(self) -> SourceModel | None:
-        """The source with curves fitted to all cases, whether they help in the end or not; None where no
-        shape of a curve was worth a fit."""
+        """The source with curves fitted to all cases, whether they raise the score in the end or not; None
+        where no shape of a curve was worth a fit, or the source finds no foreground through them."""
         ground = self._with_curves(range(len(self.plain.cases)))
-        return None if ground is self.plain else ground.source
+        if ground is self.plain or ground.foreground_dice < FINDS_FOREGROUND:
+            return None
+        return ground.source
 
     def _with_curves(self, train: Sequence[int]) -> Ground:
         key = tuple(train)

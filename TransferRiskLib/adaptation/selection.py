@@ -20,8 +20,9 @@ INFORMATIVE = 0.1
 measured under 0.03, related ones over 0.3)."""
 FINDS_FOREGROUND = 0.5
 """Dice of the EEP's foreground with that of the labelled cases from which the EEP takes part in the
-prediction where no validation decides. Below, it is little more than the labels' frequencies, and averaging
-with those makes a rare label rarer still (`experiments/LOG.md`, 10)."""
+prediction where no validation decides, and intensity curves are used. Below, it is little more than
+the labels' frequencies, and averaging with those makes a rare label rarer still (`experiments/LOG.md`, 10
+and 11)."""
 LOST_FIT = 0.02
 """Mean Dice on the training cases that averaging the weights may cost where nothing else decides."""
 MARGIN = 0.003
