@@ -50,3 +50,17 @@ def test_what_another_node_uses_stays_with_what_that_needs(scene, maps):
     plain = one.GetVolumeDisplayNode()
     remove_with_belongings(scene, [one])
     assert (rendering.GetScene(), look.GetScene(), plain.GetScene()) == (scene, scene, None)
+
+
+def test_the_colours_of_maps_go_with_the_last_map_that_shows_them(scene, maps):
+    one, two = maps
+    colours = one.GetDisplayNode().GetColorNode()
+    theirs = scene.AddNewNodeByClass("vtkMRMLProceduralColorNode", "theirs")
+    remove_with_belongings(scene, [one])
+    assert colours.GetScene() is scene
+    two.GetVolumeDisplayNode().SetAndObserveColorNodeID(theirs.GetID())
+    user = heat.add_map(scene, Volume(np.ones(GRID.shape, np.float32), GRID), "risk", "the user's")
+    remove_with_belongings(scene, [two])
+    assert {colours.GetScene(), theirs.GetScene()} == {scene}
+    remove_with_belongings(scene, [user])
+    assert colours.GetScene() is None and theirs.GetScene() is scene

@@ -9,7 +9,7 @@ import pytest
 
 from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.errors import GeometryError, LabelError
-from TransferRiskLib.mrml.annotation import prepare_segmentation, reference_volume
+from TransferRiskLib.mrml.annotation import filled_layers, prepare_segmentation, reference_volume, segments_of
 from TransferRiskLib.mrml.nodes import add_volume
 from TransferRiskLib.mrml.segmentations import add_segmentation, indices_from_segmentation
 from TransferRiskLib.volumes.geometry import Geometry
@@ -107,6 +107,17 @@ def test_segments_can_be_renamed_and_left_out(scene, oblique, scheme, indices) -
     names = {"hippocampus": "left", "Lesion": None}
     back = indices_from_segmentation(node, oblique, LabelScheme.of("left"), names)
     np.testing.assert_array_equal(back, indices == 1)
+
+
+def test_a_segment_whose_name_was_emptied_goes_by_its_identifier(scene, oblique, scheme, indices) -> None:
+    node = add_segmentation(scene, indices, oblique, scheme, "manual")
+    segmentation = node.GetSegmentation()
+    identifier = segmentation.GetSegmentIdBySegmentName("lesion")
+    segmentation.GetSegment(identifier).SetName("")
+    assert [label.name for label in segments_of(node)] == ["Hippocampus", identifier]
+    assert [names for _, names in filled_layers(node)] == [("Hippocampus", identifier)]
+    names = {identifier: "lesion"}
+    np.testing.assert_array_equal(indices_from_segmentation(node, oblique, scheme, names), indices)
 
 
 def test_a_segmentation_without_segments_is_all_background(scene, oblique, scheme) -> None:

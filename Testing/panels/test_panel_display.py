@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import ModelError, SettingsError
+from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.session.model_entries import ModelEntry
 from TransferRiskLib.tasks.results import ProbeResult
 
 ALLOWED = [
@@ -91,9 +94,9 @@ def test_a_chosen_model_that_is_not_on_the_list_is_offered_all_the_same(
     desk: SimpleNamespace, problem: str, text: str
 ) -> None:
     models, segmenting = desk.session.models, desk.session.segmenting
-    card = None if problem else models.card
     path = Path("/elsewhere/theirs")
-    entry = SimpleNamespace(path=path, origin="added", card=card, problem=problem, name="theirs")
+    card = None if problem else ModelCard("theirs", ("T1",), LabelScheme.of("GM"))
+    entry = ModelEntry(path, "added", card, problem)
     listed, find = models.entries, models.find
     models.find = lambda wanted: entry if wanted == str(path) else find(wanted)
     models.listed_with = lambda wanted: (*listed, entry) if wanted == str(path) else listed
@@ -361,6 +364,40 @@ def test_a_mistake_of_ours_is_a_line_with_details_and_goes_to_the_log_and_the_re
     ui.rankButton.click()
     desk.tick()
     assert ui.messageDetailsButton.isHidden(), "there is no more to say of a refusal"
+
+
+def test_a_tick_that_fails_is_told_once_and_the_next_ones_go_on(
+    desk: SimpleNamespace, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, window = desk.session, desk.window
+
+    def broken() -> None:
+        raise ValueError("no such node")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "tick", broken)
+        window._on_timer()
+        window._on_timer()
+    window._on_timer()
+    assert desk.ui.messageLabel.text == "It failed unexpectedly: no such node"
+    assert caplog.text.count("Traceback") == 1
+    ((_, details),) = [call for call in session.calls if call[0] == "environment.remember_failure"]
+    assert details.endswith("ValueError: no such node\n")
+
+
+def test_the_timer_calls_what_reports_failures(
+    desk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal swallows what its receiver raises."""
+    told: list[str] = []
+    monkeypatch.setattr(desk.window, "_say_unexpected", lambda error: told.append(str(error)))
+
+    def broken() -> None:
+        raise ValueError("no such node")
+
+    monkeypatch.setattr(desk.session, "tick", broken)
+    desk.window._timer.timeout.emit()
+    assert told == ["no such node"]
 
 
 def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -> None:

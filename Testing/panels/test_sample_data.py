@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from TransferRiskLib.cases.segmentation_files import read_segmentation
+from TransferRiskLib.errors import StorageError
 from TransferRiskLib.mrml.samples import SAMPLES
 from TransferRiskLib.volumes.io import read_volume
 
@@ -49,7 +52,12 @@ def sample_data(
 
     module = sample_data_standin.module(tmp_path / "cache", load, categories=request.param)
     monkeypatch.setitem(sys.modules, "SampleData", module)
-    app = SimpleNamespace(temporaryPath=str(tmp_path / "temporary files"))
+    breaths: list[float] = []
+    app = SimpleNamespace(
+        temporaryPath=str(tmp_path / "temporary files"),
+        processEvents=lambda: breaths.append(time.monotonic()),
+        breaths=breaths,
+    )
     monkeypatch.setattr(slicer_stand_ins, "app", app, raising=False)
     from TransferRiskLib.panels.sample_data import register
 
@@ -115,6 +123,34 @@ def test_a_subject_is_simulated_once(sample_data: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(simulation, "simulate_case", counted)
     assert len(sample_data.downloadSamples(ONE)) == 2
     assert seeds == [7001]
+
+
+def test_the_application_lives_on_while_a_subject_is_simulated(
+    sample_data: Any, slicer_stand_ins: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import TransferRiskLib.cases.simulate as simulation
+
+    real, seen, breaths = simulation.simulate_case, [], slicer_stand_ins.app.breaths
+
+    def slow(*arguments: Any) -> Any:
+        seen.append(threading.current_thread() is threading.main_thread())
+        before = len(breaths)
+        while len(breaths) == before:  # would never end without the application's events
+            time.sleep(0.001)
+        return real(*arguments)
+
+    monkeypatch.setattr(simulation, "simulate_case", slow)
+    sample_data.downloadSample(ONE)
+    assert seen == [False]
+
+
+def test_why_a_sample_cannot_be_made_is_told(
+    sample_data: Any, slicer_stand_ins: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(slicer_stand_ins.app, "temporaryPath", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="file"):
+        sample_data.downloadSample(ONE)
 
 
 @pytest.mark.parametrize("address", ["https://example.org/a.nrrd", "file:///a.nrrd", ""])

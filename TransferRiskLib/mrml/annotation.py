@@ -8,7 +8,7 @@ from TransferRiskLib.cases.labels import Label, LabelScheme
 from TransferRiskLib.errors import LabelError
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import Node, geometry_of
-from TransferRiskLib.mrml.segmentations import add_segmentation, set_terminology
+from TransferRiskLib.mrml.segmentations import add_segmentation, segment_name, set_terminology
 from TransferRiskLib.volumes.geometry import Geometry
 
 
@@ -19,7 +19,8 @@ def segments_of(node: Node) -> tuple[Label, ...]:
     for number, identifier in enumerate(segmentation.GetSegmentIDs()):
         segment = segmentation.GetSegment(identifier)
         coded = _tag(segment, segment.GetTerminologyEntryTagName())
-        found.append(Label(segment.GetName(), number + 1, tuple(segment.GetColor()), coded))
+        name = segment_name(segmentation, identifier)
+        found.append(Label(name, number + 1, tuple(segment.GetColor()), coded))
     return tuple(found)
 
 
@@ -40,8 +41,8 @@ def filled_layers(node: Node) -> list[tuple[Node, tuple[str, ...]]]:
             continue
         scalars = data.GetPointData().GetScalars()
         if scalars is None or not data.IsA("vtkImageData") or scalars.GetRange()[1] > 0:
-            segments = map(segmentation.GetSegment, segmentation.GetSegmentIDsForLayer(number))
-            found.append((data, tuple(segment.GetName() for segment in segments)))
+            identifiers = segmentation.GetSegmentIDsForLayer(number)
+            found.append((data, tuple(segment_name(segmentation, i) for i in identifiers)))
     return found
 
 

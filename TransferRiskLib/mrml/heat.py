@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from TransferRiskLib.mrml.nodes import Node, add_volume
-from TransferRiskLib.mrml.styles import MapStyle, style_of
+from TransferRiskLib.mrml.styles import STYLES, MapStyle, style_of
 from TransferRiskLib.volumes.volume import Volume
 
 _KIND_ATTRIBUTE = "TransferRisk.MapKind"
+_COLOURS_CLASS = "vtkMRMLProceduralColorNode"
 
 NOT_SHOWN = 999.0
 """Value of the voxels that a gain map hides: far above its threshold, and clear without opacity in
@@ -100,11 +101,11 @@ def colour_node(scene: Node, style: MapStyle) -> Node:
     """The procedural colour node of a style; one for the whole scene."""
     import vtk
 
-    name = f"{style.name} colours"
-    found = scene.GetFirstNode(name, "vtkMRMLProceduralColorNode")
+    name = _colours_name(style)
+    found = scene.GetFirstNode(name, _COLOURS_CLASS)
     if found is not None:
         return found
-    node = scene.AddNewNodeByClass("vtkMRMLProceduralColorNode", name)
+    node = scene.AddNewNodeByClass(_COLOURS_CLASS, name)
     node.SetTypeToUser()
     node.SetHideFromEditors(False)  # colour nodes hide by default, and so would never be offered again
     function = vtk.vtkColorTransferFunction()
@@ -112,6 +113,15 @@ def colour_node(scene: Node, style: MapStyle) -> Node:
         function.AddRGBPoint(*point)
     node.SetAndObserveColorTransferFunction(function)
     return node
+
+
+def is_colour_node(node: Node) -> bool:
+    """Whether a node is one that `colour_node` made; others may be of its class."""
+    return node.IsA(_COLOURS_CLASS) and node.GetName() in map(_colours_name, STYLES.values())
+
+
+def _colours_name(style: MapStyle) -> str:
+    return f"{style.name} colours"
 
 
 def show_in_3d(node: Node, kind: str, visible: bool = True) -> Node:

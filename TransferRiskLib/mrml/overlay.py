@@ -8,6 +8,7 @@ import numpy as np
 
 from TransferRiskLib.mrml.heat import kind_of
 from TransferRiskLib.mrml.nodes import Node, volume_from_node
+from TransferRiskLib.mrml.segmentations import segment_name
 
 _SAMPLE = 500_000
 """Voxels that are enough for the percentiles of a scan."""
@@ -101,7 +102,7 @@ def show_outlines(
     display.SetSliceIntersectionThickness(width)
     segments = segmentation.GetSegmentation()
     for identifier in segments.GetSegmentIDs():
-        shown = only is None or segments.GetSegment(identifier).GetName() in only
+        shown = only is None or segment_name(segments, identifier) in only
         display.SetSegmentVisibility2DOutline(identifier, shown)
         display.SetSegmentVisibility2DFill(identifier, shown)
 
@@ -120,7 +121,7 @@ def show_surfaces(segmentation: Node, opacity: float | dict[str, float] = 0.3) -
     display.SetOpacity3D(1.0)
     segments = segmentation.GetSegmentation()
     for identifier in segments.GetSegmentIDs():
-        name = segments.GetSegment(identifier).GetName()
+        name = segment_name(segments, identifier)
         value = opacity.get(name, 0.0) if isinstance(opacity, dict) else opacity
         display.SetSegmentVisibility3D(identifier, value > 0)
         display.SetSegmentOpacity3D(identifier, value)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from TransferRiskLib.mrml.heat import is_colour_node
 from TransferRiskLib.mrml.nodes import Node
 
 _BELONGINGS = ("vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtkMRMLVolumePropertyNode")
 
 
 def remove_with_belongings(scene: Node, nodes: Iterable[Node]) -> None:
-    """Remove nodes, and their display, storage and volume property nodes that no other node refers to.
+    """Remove nodes, and their display, storage and volume property nodes and the colours of maps that no
+    other node refers to.
 
     MRML leaves most of those where they are; they would be saved with the scene.
 
@@ -26,7 +28,11 @@ def remove_with_belongings(scene: Node, nodes: Iterable[Node]) -> None:
 
 def _belongings(scene: Node, nodes: list[Node]) -> list[Node]:
     found = {other: None for node in nodes for other in _referenced(scene, node)}
-    theirs = [other for other in found if other not in nodes and any(map(other.IsA, _BELONGINGS))]
+    theirs = [
+        other
+        for other in found
+        if other not in nodes and (any(map(other.IsA, _BELONGINGS)) or is_colour_node(other))
+    ]
     all_nodes = scene.GetNodes()
     going = {*nodes, *theirs}
     others = {all_nodes.GetItemAsObject(number) for number in range(all_nodes.GetNumberOfItems())} - going

@@ -57,6 +57,12 @@ def add_segmentation(
     return node
 
 
+def segment_name(segmentation: Node, identifier: str) -> str:
+    """Name of a segment of a `vtkSegmentation`; its identifier where somebody has emptied the name, for
+    every label has one."""
+    return segmentation.GetSegment(identifier).GetName() or identifier
+
+
 def set_terminology(segment: Node, label: Label) -> None:
     """Give a segment the coded meaning of its label, if that has one."""
     entry = _terminology_entry(label)
@@ -95,15 +101,15 @@ def indices_from_segmentation(
     segmentation = node.GetSegmentation()
     chosen, classes = vtk.vtkStringArray(), vtk.vtkIntArray()
     for identifier in segmentation.GetSegmentIDs():
-        segment_name = segmentation.GetSegment(identifier).GetName()
-        label = given.get(segment_name.casefold(), segment_name)
+        name = segment_name(segmentation, identifier)
+        label = given.get(name.casefold(), name)
         if label is None:
             continue
         try:
             classes.InsertNextValue(scheme.index(label))
         except LabelError as error:
             raise LabelError(
-                f"The segment {segment_name!r} of {node.GetName()!r} is none of the labels.",
+                f"The segment {name!r} of {node.GetName()!r} is none of the labels.",
                 hint=f"Rename it to one of {', '.join(scheme.names[1:])}, map it to one, or leave it out.",
             ) from error
         chosen.InsertNextValue(identifier)

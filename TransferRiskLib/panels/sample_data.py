@@ -14,6 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TransferRiskLib.mrml.samples import SAMPLES, make_sample_file
+from TransferRiskLib.session.background import waited_for
 
 CATEGORY = "TransferRisk"
 SCHEME = "transferrisk:"
@@ -43,8 +44,11 @@ def register(thumbnail: str) -> None:
 
 
 def simulated(address: str) -> str:
-    """The address of a file on this computer for one of ours; any other address stays as it is."""
+    """The address of a file on this computer for one of ours; any other address stays as it is.
+
+    To simulate a subject takes seconds, in which the application stays alive.
+    """
     if not address.startswith(SCHEME):
         return address
-    folder = Path(slicer.app.temporaryPath) / CATEGORY
-    return make_sample_file(address.removeprefix(SCHEME), folder).as_uri()
+    name, folder = address.removeprefix(SCHEME), Path(slicer.app.temporaryPath) / CATEGORY
+    return waited_for(lambda: make_sample_file(name, folder), slicer.app.processEvents).as_uri()

@@ -9,7 +9,6 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.source_model import off_the_list
 from TransferRiskLib.panels.widgets import (
     allow,
     choose_from,
@@ -113,7 +112,7 @@ class SegmentPanel(Panel):
 
     def _text(self, entry: ModelEntry) -> str:
         listed = entry in self.session.models.entries and not entry.problem
-        return entry.name if listed else off_the_list(entry)
+        return entry.name if listed else entry.off_the_list
 
     def _choose_model(self, index: int) -> None:
         path = self._offered()[index - 1].path if index > 0 else None

@@ -70,7 +70,7 @@ class SourceModelPanel(Panel):
 
     def _text(self, entry: ModelEntry) -> str:
         if entry not in self.session.models.entries:
-            return off_the_list(entry)
+            return entry.off_the_list
         if entry.problem:
             return _("{name} (cannot be used)").format(name=entry.name)
         if entry.origin == "demonstration":
@@ -110,10 +110,3 @@ class SourceModelPanel(Panel):
         chosen = self.session.models.chosen
         if chosen is not None:
             self.session.models.forget(chosen.path)
-
-
-def off_the_list(entry: ModelEntry) -> str:
-    """What a choice says that is in use without being on the list: where it is, and what is wrong with it."""
-    if entry.problem:
-        return _("{path} (cannot be used: {problem})").format(path=entry.path, problem=entry.problem)
-    return _("{name} ({path})").format(name=entry.name, path=entry.path)

@@ -58,7 +58,8 @@ class Window:
         self._unsubscribe = session.subscribe(self._on_change)
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL_MS)
-        on(self._timer, "timeout()", self.tick)
+        self._last_failure = ""
+        on(self._timer, "timeout()", self._on_timer)
         self.refresh()
         self._timer.start()
 
@@ -71,12 +72,24 @@ class Window:
         except TransferRiskError as error:
             self.job_line.say_error(str(error))
         except Exception as error:
-            logging.exception("TransferRisk")
-            text = _("It failed unexpectedly: {error}").format(error=str(error) or type(error).__name__)
-            details = traceback.format_exc()
-            self.job_line.say_error(text, details)
-            self._session.environment.remember_failure(details)
+            self._say_unexpected(error)
         self._verdicts_stale = True
+
+    def _say_unexpected(self, error: Exception) -> None:
+        logging.exception("TransferRisk")
+        text = _("It failed unexpectedly: {error}").format(error=str(error) or type(error).__name__)
+        details = traceback.format_exc()
+        self.job_line.say_error(text, details)
+        self._session.environment.remember_failure(details)
+
+    def _on_timer(self) -> None:
+        """A tick that fails is told like a click that fails. The same failure ten times a second is one."""
+        try:
+            self.tick()
+        except Exception as error:
+            if traceback.format_exc() != self._last_failure:
+                self._last_failure = traceback.format_exc()
+                self._say_unexpected(error)
 
     def tick(self) -> None:
         """Let the session work, then show what has changed."""

@@ -1,4 +1,4 @@
-"""Reading and writing files beside the GUI thread, within a job's steps."""
+"""Work beside the GUI thread: within a job's steps, or waited for."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def in_background(work: Callable[[], T]) -> Generator[str, None, T]:
     if failed:
         raise failed[0]
     return done[0]
+
+
+def waited_for(work: Callable[[], T], breathe: Callable[[], object]) -> T:
+    """Run something that takes its time where the caller cannot be left before it has ended.
+
+    Args:
+        work: As in `in_background`.
+        breathe: Called again and again meanwhile; lets the application go on.
+
+    Returns:
+        Its result; what it raised is raised here.
+    """
+    steps = in_background(work)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        breathe()

@@ -36,6 +36,13 @@ class ModelEntry:
         """What the list shows."""
         return self.card.name if self.card is not None else self.path.name
 
+    @property
+    def off_the_list(self) -> str:
+        """What a choice shows that is in use and not on the list: where it is, what is wrong with it."""
+        if self.problem:
+            return _("{path} (cannot be used: {problem})").format(path=self.path, problem=self.problem)
+        return _("{name} ({path})").format(name=self.name, path=self.path)
+
 
 def read_entry(path: Path, origin: Origin) -> ModelEntry:
     """The entry of a model on the disk, whatever state it is in."""
