@@ -27,6 +27,8 @@ def test_rows_hold_means_over_cases_and_count_them():
         (row("a", 30, 3, 2), "unclear"), (row("a", -30, 3, 2), "unclear"),
         (row("a", 3, 5, 4), "helped"), (row("a", -3, 10, 8), "hurt"), (row("a", -3, 10, 7), "unclear"),
         (AuditRow("a", 0.6, 0.5), "helped"),
+        (AuditRow("a", 0.04, 0.0, 3, 3, 0), "missed"), (AuditRow("a", 0.0, 0.0, 3), "missed"),
+        (AuditRow("a", 0.06, 0.0, 3, 3, 0), "helped"), (AuditRow("a", 0.0, 0.06, 3, 0, 3), "hurt"),
     ],
 )  # fmt: skip
 def test_only_what_is_large_and_agreed_on_is_called_help_or_harm(found, verdict):
@@ -49,6 +51,14 @@ def test_a_sentence_of_harm_only_and_of_nothing():
     assert audit_sentence([row("a", -4)]) == "Transfer hurt a (-4.0 Dice points)."
     assert audit_sentence([row("a", 0), row("b", 0)]) == "Transfer made no clear difference to a and b."
     assert audit_sentence([]) == "Transfer was not audited."
+
+
+def test_the_sentence_names_labels_that_nothing_finds():
+    missed = [AuditRow("a", 0.0, 0.0, 3), AuditRow("b", 0.01, 0.03, 3, 0, 3)]
+    assert audit_sentence(missed) == "Neither training finds a and b."
+    assert audit_sentence([row("c", 2), missed[0]]) == (
+        "Transfer helped c (+2.0 Dice points). Neither training finds a."
+    )
 
 
 @pytest.mark.parametrize("scratch", [{"wm": [0.5]}, {"gm": [0.5, 0.5]}])

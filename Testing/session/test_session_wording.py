@@ -293,6 +293,8 @@ def test_the_audit_in_words() -> None:
     )
     more = audit_sentences((AuditRow("a", 0.5, 0.48), AuditRow("b", 0.5, 0.3)))
     assert more == "Transfer helped b (+20.0 Dice points), a (+2.0 Dice points)."
+    missed = audit_sentences((AuditRow("a", 0.5, 0.48), AuditRow("b", 0.0, 0.0, 3)))
+    assert missed.endswith(" Neither training finds b: annotate more of it, or train longer.")
     assert audit_sentences(()) == outcome_sentences(None) == ""
     assert audit_table(rows)[1][1] == ("lesion", "0.500", "0.512", "-0.012", "0 of 3")
     result = AdaptResult(Path("m"), Path("h.csv"), normalised_score=0.874, score_without_curves=0.021)

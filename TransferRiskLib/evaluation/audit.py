@@ -9,12 +9,14 @@ from typing import Literal
 
 from TransferRiskLib.errors import SettingsError
 
-Verdict = Literal["helped", "hurt", "unclear"]
+Verdict = Literal["helped", "hurt", "unclear", "missed"]
 CLEAR_DIFFERENCE = 0.01
 """Two trainings that differ in nothing but their seed are 0.003 to 0.005 of Dice apart
 (`experiments/LOG.md`): less than this is no finding."""
 CLEAR_MAJORITY = 0.8
 """Share of the held-out cases that must agree."""
+FOUND = 0.05
+"""Mean Dice below which a label was not found at all."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class AuditRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What may be said: only differences of a point or more, on which nearly all cases agree, count."""
+        """What may be said: only differences of a point or more, on which nearly all cases agree, count.
+        Where neither training finds the label there is nothing to compare."""
+        if max(self.transferred, self.scratch) < FOUND:
+            return "missed"
         agreeing = self.better if self.difference > 0 else self.worse
         if abs(self.difference) < CLEAR_DIFFERENCE or agreeing < CLEAR_MAJORITY * self.cases:
             return "unclear"
@@ -82,7 +87,8 @@ def audit_sentence(rows: Sequence[AuditRow]) -> str:
     """The audit in plain words, differences in Dice points (hundredths), the largest first.
 
     Example:
-        `Transfer helped GM (+3.1 Dice points) and hurt lesion (-1.2); it made no clear difference to WM.`
+        `Transfer helped GM (+3.1 Dice points) and hurt lesion (-1.2); it made no clear difference to WM.
+        Neither training finds vessel.`
     """
     if not rows:
         return "Transfer was not audited."
@@ -90,14 +96,17 @@ def audit_sentence(rows: Sequence[AuditRow]) -> str:
     groups = [(v, [row for row in ordered if row.verdict == v]) for v in ("helped", "hurt")]
     groups = [(verb, group) for verb, group in groups if group]
     unclear = [row.label for row in rows if row.verdict == "unclear"]
+    missed = [row.label for row in rows if row.verdict == "missed"]
+    more = f"Neither training finds {_listed(missed)}." if missed else ""
     if not groups:
-        return f"Transfer made no clear difference to {_listed(unclear)}."
+        first = f"Transfer made no clear difference to {_listed(unclear)}." if unclear else ""
+        return " ".join(filter(None, (first, more)))
     parts = [
         f"{verb} {_listed([_points(row, unit=row is groups[0][1][0]) for row in group])}"
         for verb, group in groups
     ]
     tail = f"; it made no clear difference to {_listed(unclear)}" if unclear else ""
-    return f"Transfer {' and '.join(parts)}{tail}."
+    return " ".join(filter(None, (f"Transfer {' and '.join(parts)}{tail}.", more)))
 
 
 def _points(row: AuditRow, unit: bool) -> str:

@@ -43,6 +43,7 @@ def audit_sentences(rows: Sequence[AuditRow]) -> str:
         ("helped", _("Transfer helped {labels}.")),
         ("hurt", _("Transfer hurt {labels}.")),
         ("unclear", _("Transfer made no clear difference to {labels}.")),
+        ("missed", _("Neither training finds {labels}: annotate more of it, or train longer.")),
     )
     sentences = []
     for verdict, template in groups:
@@ -70,7 +71,7 @@ def audit_table(rows: Sequence[AuditRow]) -> tuple[tuple[str, ...], tuple[tuple[
 
 
 def _label(row: AuditRow) -> str:
-    if row.verdict == "unclear":
+    if row.verdict not in ("helped", "hurt"):
         return row.label
     points = f"{100 * row.difference:+.1f}"
     return _("{label} ({difference} Dice points)").format(label=row.label, difference=points)
