@@ -21,6 +21,8 @@ from TransferRiskLib.errors import CaseError, SettingsError
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "experiments" / "configs").glob("*.json"))
 REAL = data_folder()
 COUNTS = {"oasis_hippocampus_crops": (24, 12), "lesion_flair_t1ce": (5, 5), "oasis_t1_tissue": (4, 4)}
+WITH_FOLDS = ("recommended-folds", "recommended-shipped")
+"""The preset as users get it; its table counts the trainings."""
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
@@ -32,7 +34,8 @@ def test_the_experiments_that_come_with_the_code_are_valid(file: Path) -> None:
         assert config["_target_"]
     for name, method in experiment.methods.items():
         if method.kind == "adapt":
-            assert settings_of(experiment, name).folds == 0, "one training a method, or costs differ"
+            folds = None if name in WITH_FOLDS else 0
+            assert settings_of(experiment, name).folds == folds, "one training a method, or costs differ"
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
