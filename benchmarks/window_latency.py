@@ -78,8 +78,8 @@ class Watch:
             self.first_progress.append((progress.title, now - self._began))
 
 
-def walk(folder: Path, repeats: int) -> Watch:
-    """The flow, several times over in one session's life; the worker stays warm after the first."""
+def walk(folder: Path) -> Watch:
+    """The flow, with a worker that has to be started first."""
     client = WorkerClient(Interpreter(Path(sys.executable), "current"))
     settings = MemorySettings({"OutputFolder": str(folder / "models"), "Device": "cpu"})
     with headless_slicer() as slicer:
@@ -93,9 +93,7 @@ def walk(folder: Path, repeats: int) -> Watch:
         session = Session(scene, connect, settings)
         watch = Watch(session)
         try:
-            for _ in range(repeats):
-                scene.Clear(False)
-                Walkthrough(session, scene, lambda path: save_scene(scene, path), load).run(print)
+            Walkthrough(session, scene, lambda path: save_scene(scene, path), load).run(print)
         finally:
             session.close()
             client.close()
@@ -104,9 +102,8 @@ def walk(folder: Path, repeats: int) -> Watch:
 
 def main() -> None:
     """Print the table."""
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     with tempfile.TemporaryDirectory() as folder:
-        watch = walk(Path(folder), repeats)
+        watch = walk(Path(folder))
     print("\njob: seconds from its start to the worker's first stage (images are handed over before)")
     for title, seconds in watch.first_progress:
         print(f"  {title}: {seconds:.2f}")

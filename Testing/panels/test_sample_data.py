@@ -130,18 +130,21 @@ def test_the_application_lives_on_while_a_subject_is_simulated(
 ) -> None:
     import TransferRiskLib.cases.simulate as simulation
 
-    real, seen, breaths = simulation.simulate_case, [], slicer_stand_ins.app.breaths
+    real, seen, lived = simulation.simulate_case, [], []
+    breaths = slicer_stand_ins.app.breaths
 
     def slow(*arguments: Any) -> Any:
         seen.append(threading.current_thread() is threading.main_thread())
         before = len(breaths)
-        while len(breaths) == before:  # would never end without the application's events
+        end = time.monotonic() + 30
+        while len(breaths) == before and time.monotonic() < end:
             time.sleep(0.001)
+        lived.append(len(breaths) > before)
         return real(*arguments)
 
     monkeypatch.setattr(simulation, "simulate_case", slow)
     sample_data.downloadSample(ONE)
-    assert seen == [False]
+    assert seen == [False] and lived == [True]
 
 
 def test_why_a_sample_cannot_be_made_is_told(

@@ -37,3 +37,12 @@ def dark(case: Prepared) -> Prepared:
     around = 1.5 * (-1.0) ** random.integers(0, 2, SIZE)
     image = np.where(case.labels.numpy() > 0, 0.0, around) + random.normal(0, 0.05, SIZE)
     return dataclasses.replace(case, image=torch.from_numpy(image).float()[None])
+
+
+def clouded(case: Prepared) -> Prepared:
+    """The same dark scan with a sixth of what is around the ball as dark as it: of the voxels that look like
+    the ball, most are not in it."""
+    random = np.random.default_rng(1)
+    cloud = (case.labels.numpy() == 0) & (random.random(SIZE) < 1 / 6)
+    image = np.where(cloud, random.normal(0, 0.05, SIZE), case.image[0].numpy())
+    return dataclasses.replace(case, image=torch.from_numpy(image).float()[None])

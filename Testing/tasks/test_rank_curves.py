@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bright_source import bright_model, dark
+from bright_source import bright_model, clouded, dark
 from tiny_training import ball_case
 
 from TransferRiskLib.cases.case import Case, ChannelFile, Cohort
@@ -79,3 +79,10 @@ def test_a_source_that_knows_the_contrast_is_scored_as_it_is(sources, tmp_path):
     target = cohort(tmp_path, [ball_case(n) for n in (1, 2)])
     result = rank(RankRequest(sources[:1], target, tmp_path / "out", CPU), Progress())
     assert result.scores[0].normalised > 0.4 and result.scores[0].without_curves is None
+
+
+def test_curves_under_which_no_foreground_is_found_do_not_count(sources, tmp_path):
+    target = cohort(tmp_path, [clouded(dark(ball_case(n))) for n in (1, 2)])
+    with_curves = rank(RankRequest(sources[:1], target, tmp_path / "auto", CPU), Progress())
+    plain = rank(RankRequest(sources[:1], target, tmp_path / "off", CPU, "off"), Progress())
+    assert with_curves.scores == plain.scores and with_curves.scores[0].without_curves is None

@@ -20,7 +20,7 @@ from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.transfer.maps import expected_empirical_prediction, transfer_maps
-from TransferRiskLib.transfer.scores import LeepSums
+from TransferRiskLib.transfer.scores import LeepSums, foreground_dice
 from TransferRiskLib.transfer.statistics import JointStatistics
 
 
@@ -79,20 +79,9 @@ class Evidence:
         return expected_empirical_prediction(statistics.conditional, self.states(n))
 
     def foreground_dice(self, indices: Sequence[int]) -> float:
-        """Dice, 0 to 1, of all that the EEP takes to be foreground rather than background with all that is
-        labelled foreground, over the labelled voxels of some cases together, with the statistics of the
-        same cases.
-
-        Which foreground label it is does not count: an EEP that finds an organ and cannot tell its parts
-        apart still says where it is. One that finds nothing says no more than how rare the labels are.
-        """
-        statistics, both, sizes = self.statistics(indices), 0, 0
-        for n in indices:
-            labels = self.labels(n)
-            found = (self.eep(n, statistics)[0] < 0.5) & (labels >= 0)
-            both += int((found & (labels > 0)).sum())
-            sizes += int(found.sum()) + int((labels > 0).sum())
-        return 2 * both / sizes if sizes else 0.0
+        """`transfer.scores.foreground_dice` of some of the cases, with the statistics of the same cases."""
+        pairs = ((self.states(n), self.labels(n)) for n in indices)
+        return foreground_dice(self.statistics(indices).conditional, pairs)
 
     def maps(self, n: int, statistics: JointStatistics) -> tuple[torch.Tensor, torch.Tensor]:
         """Risk and transfer gain of case `n` in nats, (X, Y, Z), NaN where unlabelled."""

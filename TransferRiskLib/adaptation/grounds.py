@@ -116,16 +116,14 @@ class Grounds:
 
     @cached_property
     def curved(self) -> bool:
-        """Whether curves make the source tell clearly more about all cases together, and find what is
-        labelled in them. A better score alone shows only that fewer voxels surprise: between real sequences
-        curves that raised it, and still left the foreground unseen, did harm (`experiments/LOG.md`, 11)."""
+        """Whether curves fitted to all cases help, by `curves_help`."""
         if self._settings.scheme == "scratch" or self._settings.input_curves == "off":
             return False
         ground = self._with_curves(range(len(self.plain.cases)))
         if ground is self.plain:
             return False
         before, after, found = self.plain.normalised_score, ground.normalised_score, ground.foreground_dice
-        helps = after >= before + LEAST_GAIN and found >= FINDS_FOREGROUND
+        helps = curves_help(before, after, found)
         self._progress.message(
             f"Intensity curves raise what the source tells about the labels from {before:.2f} to {after:.2f} "
             "(normalised score): the scans are taken through them."
@@ -140,12 +138,10 @@ class Grounds:
         return self._with_curves(train) if self.curved else self.plain
 
     def fitted_source(self) -> SourceModel | None:
-        """The source with curves fitted to all cases, whether they raise the score in the end or not; None
-        where no shape of a curve was worth a fit, or the source finds no foreground through them."""
+        """The source with curves fitted to all cases, whether they help in the end or not; None where no
+        shape of a curve was worth a fit."""
         ground = self._with_curves(range(len(self.plain.cases)))
-        if ground is self.plain or ground.foreground_dice < FINDS_FOREGROUND:
-            return None
-        return ground.source
+        return None if ground is self.plain else ground.source
 
     def _with_curves(self, train: Sequence[int]) -> Ground:
         key = tuple(train)
@@ -205,6 +201,19 @@ class Grounds:
     def _file(self, train: tuple[int, ...]) -> Path:
         digest = hashlib.sha256(json.dumps(train).encode()).hexdigest()[:8]
         return self._folder / f"source-{digest}"
+
+
+def curves_help(before: float, after: float, foreground: float) -> bool:
+    """Whether intensity curves make a source tell clearly more about the labels, and find what is labelled.
+
+    A better score alone shows only that fewer voxels surprise: between real sequences curves that raised
+    it, and still left the foreground unseen, did harm (`experiments/LOG.md`, 11).
+
+    Args:
+        before, after: Normalised scores without and with the curves.
+        foreground: With them, `transfer.scores.foreground_dice`.
+    """
+    return after >= before + LEAST_GAIN and foreground >= FINDS_FOREGROUND
 
 
 def _curved(image: torch.Tensor, curves: Curves, source: SourceModel) -> torch.Tensor:

@@ -84,12 +84,14 @@ class Window:
 
     def _on_timer(self) -> None:
         """A tick that fails is told like a click that fails. The same failure ten times a second is one."""
+        failure = ""
         try:
             self.tick()
         except Exception as error:
-            if traceback.format_exc() != self._last_failure:
-                self._last_failure = traceback.format_exc()
+            failure = traceback.format_exc()
+            if failure != self._last_failure:
                 self._say_unexpected(error)
+        self._last_failure = failure
 
     def tick(self) -> None:
         """Let the session work, then show what has changed."""

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from TransferRiskLib.adaptation.grounds import Grounds
+from TransferRiskLib.adaptation.grounds import Grounds, curves_help
 from TransferRiskLib.adaptation.input_curves import LEAST_GAIN
 from TransferRiskLib.adaptation.settings import preset_settings
 from TransferRiskLib.atomic import made_folder, write_json, write_text
@@ -60,11 +60,13 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
     for name, (_, model, target) in zip(names, models, strict=True):
         with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
             scorer = _Scorer(name, target, Path(scratch), request.prediction, progress)
-            scores[name] = plain = scorer.score(model)
+            scores[name] = plain = scorer.score(model)[0]
             if request.input_curves == "auto" and plain.normalised <= 1 - LEAST_GAIN:
-                curved = scorer.curved_score(model)
-                if curved is not None and curved.normalised >= plain.normalised + LEAST_GAIN:
-                    scores[name], without[name] = curved, plain.normalised
+                fitted = scorer.fitted(model)
+                if fitted is not None:
+                    curved, stored = scorer.score(fitted)
+                    if curves_help(plain.normalised, curved.normalised, stored.foreground_dice()):
+                        scores[name], without[name] = curved, plain.normalised
     ranked = rank_scores(list(scores.values()))
     paths = dict(zip(names, (path for path, _, _ in models), strict=True))
     results = tuple(ModelScore.of(entry, paths[entry.model], without.get(entry.model)) for entry in ranked)
@@ -94,22 +96,21 @@ class _Scorer:
         self._name, self._target, self._folder = name, target, folder
         self._prediction, self._progress = prediction, progress
 
-    def score(self, model: SourceModel) -> TransferScore:
-        """The score of a model on the cases' own grids."""
+    def score(self, model: SourceModel) -> tuple[TransferScore, StoredStates]:
+        """The score of a model on the cases' own grids, and its states there, until the next are stored."""
         stored = StoredStates(model, self._target, self._folder, self._prediction, self._progress)
         sums = stored.leep_sums()
         assert sums is not None, "every case is labelled"
-        return score(self._name, stored.statistics, sums)
+        return score(self._name, stored.statistics, sums), stored
 
-    def curved_score(self, model: SourceModel) -> TransferScore | None:
-        """The score through curves that are fitted as the recommended adaptation does; None without any."""
+    def fitted(self, model: SourceModel) -> SourceModel | None:
+        """The model with curves that are fitted as the recommended adaptation does; None without any."""
         device, card = resolve_device(self._prediction.device), model.card
         cases = [prepare(card, loaded) for loaded in self._target]
-        fitted = Grounds(
+        return Grounds(
             model, cases, self._target.labels, preset_settings("recommended"), card.patch_size, device,
             self._prediction, self._folder / "curves", self._progress,
         ).fitted_source()  # fmt: skip
-        return None if fitted is None else self.score(fitted)
 
 
 def _own_channels(target: CohortInput, model: SourceModel) -> CohortInput:

@@ -15,7 +15,7 @@ from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.target import Target
-from TransferRiskLib.transfer.scores import LeepSums
+from TransferRiskLib.transfer.scores import LeepSums, foreground_dice
 from TransferRiskLib.transfer.statistics import JointStatistics
 from TransferRiskLib.volumes.geometry import Geometry
 
@@ -100,3 +100,8 @@ class StoredStates:
             for n in self._labelled
         ]
         return reduce(LeepSums.merge, parts) if parts else None
+
+    def foreground_dice(self) -> float:
+        """`transfer.scores.foreground_dice` of the labelled cases."""
+        pairs = ((self.states(n), np.load(self._file(n, "labels"))) for n in self._labelled)
+        return foreground_dice(self.statistics.conditional, pairs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,12 @@ import torch
 
 from TransferRiskLib.errors import LabelError, SettingsError
 from TransferRiskLib.transfer.chunks import CHUNK, Array, as_labels, as_tensor, portions
-from TransferRiskLib.transfer.maps import EEP_FLOOR, FLOORED_RISK, transfer_maps
+from TransferRiskLib.transfer.maps import (
+    EEP_FLOOR,
+    FLOORED_RISK,
+    expected_empirical_prediction,
+    transfer_maps,
+)
 from TransferRiskLib.transfer.statistics import JointStatistics, class_sums, entropy
 
 VERSION = 1
@@ -255,3 +260,25 @@ def score(model: str, statistics: JointStatistics, sums: LeepSums) -> TransferSc
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else 0.0
+
+
+def foreground_dice(conditional: Array, cases: Iterable[tuple[Array, Array]]) -> float:
+    """Dice, 0 to 1, of all that the EEP takes to be foreground rather than background with all that is
+    labelled foreground, over the labelled voxels of some cases together.
+
+    Which foreground label it is does not count: an EEP that finds an organ and cannot tell its parts
+    apart still says where it is. One that finds nothing says no more than how rare the labels are.
+
+    Args:
+        conditional: P(y|z), (Y, Z); class 0 is the background.
+        cases: Probabilities of the states (Z, ...) and class indices (...), -1 where unlabelled, of every
+            case. One case at a time is looked at.
+    """
+    both = sizes = 0
+    for probabilities, labels in cases:
+        classes = as_tensor(labels)
+        background = expected_empirical_prediction(conditional, probabilities)[0]
+        found = (background < 0.5) & (classes >= 0)
+        both += int((found & (classes > 0)).sum())
+        sizes += int(found.sum()) + int((classes > 0).sum())
+    return 2 * both / sizes if sizes else 0.0
