@@ -11,7 +11,7 @@ from tiny_training import tiny_model
 
 from TransferRiskLib.adaptation.schemes import SourceAnchor, encoder_parameters, set_trainable
 from TransferRiskLib.adaptation.settings import AdaptationSettings
-from TransferRiskLib.adaptation.starts import starting_network
+from TransferRiskLib.adaptation.starts import misnamed, starting_network
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.transfer.statistics import JointStatistics
@@ -95,6 +95,57 @@ def test_labels_with_a_row_each_are_not_divided_though_they_look_like_one_class(
     other = LabelScheme.of("top", "organ")
     statistics = JointStatistics(statistics.joint, statistics.counts, other.names, statistics.states)
     assert starting_network(source, other, settings, statistics).divides
+
+
+def swapped(joint: list[list[float]], target: LabelScheme) -> JointStatistics:
+    table = np.array(joint)
+    return JointStatistics(table, table.sum(1).astype(np.int64), target.names, ("background", "CSF", "WM"))
+
+
+def test_names_that_the_statistics_contradict_give_way_to_the_translation():
+    source, target = tiny_model("CSF", "WM"), LabelScheme.of("CSF", "WM")
+    # another contrast: 40 of 50 voxels of CSF look like WM, all 80 of WM like CSF
+    statistics = swapped([[90.0, 0.0, 0.0], [6.0, 4.0, 40.0], [0.0, 80.0, 0.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    theirs, ours = outputs(source.network), outputs(start.network)
+    # background + log 90/96, CSF from the row of WM + log 40/40, WM from the row of CSF + log 80/84
+    expected = theirs[:, [0, 2, 1]] + torch.tensor([math.log(90 / 96), 0.0, math.log(80 / 84)]).view(3, 1, 1, 1)
+    torch.testing.assert_close(ours, expected)
+    assert not start.divides and start.fresh == set() and start.new_head == start.head
+    assert start.probe_steps == 0, "the rows know already what a probe would teach them"
+
+
+@pytest.mark.parametrize("head", ["auto", "keep"])
+def test_other_heads_follow_the_names_whatever_the_statistics_say(head):
+    source, target = tiny_model("CSF", "WM"), LabelScheme.of("CSF", "WM")
+    statistics = swapped([[90.0, 0.0, 0.0], [6.0, 4.0, 40.0], [0.0, 80.0, 0.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head=head), statistics)
+    assert torch.equal(outputs(start.network), outputs(source.network))
+
+
+@pytest.mark.parametrize(
+    "csf, trusted",
+    [
+        ([44.0, 4.0, 2.0], True),  # missed: taken for background
+        ([10.0, 15.0, 25.0], True),  # more of WM, but not twice as much
+        ([0.0, 16.0, 34.0], False),
+        ([48.0, 0.0, 2.0], False),
+    ],
+)
+def test_a_name_is_given_up_where_another_label_gets_more_than_twice_as_much(csf, trusted):
+    source, target = tiny_model("CSF", "WM"), LabelScheme.of("CSF", "WM")
+    statistics = swapped([[90.0, 0.0, 0.0], csf, [0.0, 10.0, 70.0]], target)
+    assert misnamed(source, target, statistics) == (set() if trusted else {1})
+
+
+def test_a_row_that_its_name_keeps_and_another_label_takes_is_divided():
+    source, target = tiny_model("CSF", "WM"), LabelScheme.of("CSF", "WM")
+    statistics = swapped([[90.0, 0.0, 0.0], [0.0, 5.0, 45.0], [0.0, 10.0, 70.0]], target)
+    start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
+    theirs, ours = outputs(source.network), outputs(start.network)
+    torch.testing.assert_close(ours[:, [0, 2]], theirs[:, [0, 2]])  # by name
+    torch.testing.assert_close(ours[:, 1], theirs[:, 2] + math.log(45 / 115))
+    assert start.divides
 
 
 def test_the_start_of_an_average_is_the_probed_network():

@@ -90,7 +90,8 @@ class AdaptationSettings:
         head: `keep` the source's head rows where label names match; `probe` trains a new head first
             with everything else frozen (linear probe); `random` starts a new head as it comes;
             `auto` keeps the rows of labels that match and probes where any label is new; `translate` is
-            `auto` whose new rows start from the source's rows by P(y|z), where the source informs.
+            `auto` whose new rows start from the source's rows by P(y|z), where the source informs; so do the
+            rows of labels that the source calls by another label's name.
         probe_steps: Steps of the linear probe; they count on top of `steps`.
         l2sp: Strength of the pull of `l2sp`.
         loss: Weighted cross-entropy, focal loss (exponent 2) or cross-entropy over the hardest tenth of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from TransferRiskLib.transfer.statistics import JointStatistics
 
 SMALLEST_SHARE = 1e-3
 """Of a source class, for a target class that is rare in it; its row must still be able to win."""
+MISNAMED = 2.0
+"""How many times more of a label's voxels another foreground class of the source must get than the one of
+the label's name, before the row is taken from the statistics in spite of the name."""
 
 
 @dataclass
@@ -80,13 +84,14 @@ def starting_network(
         target: The labels to segment.
         settings: What to do.
         statistics: Joint statistics of the source's states and the target's labels; with them a new row
-            of the head `translate` starts as a translated one (see `translated_rows`).
+            of the head `translate` starts as a translated one (see `translated_rows`), and so does the row
+            of a label that the source calls by another label's name (see `misnamed`).
 
     Raises:
         SettingsError: from scratch with a TorchScript source, whose architecture cannot be rebuilt,
             or a head that is to be kept although labels are missing from the source.
     """
-    names = {name.casefold() for name in source.card.labels.names}
+    names = set(_rows_by_name(source))
     missing = [name for name in target.names if name.casefold() not in names]
     matches = source.card.activation == "softmax" and not missing
     if settings.head == "keep" and settings.scheme != "scratch" and not matches:
@@ -95,18 +100,20 @@ def starting_network(
             f"{', '.join(missing) or 'exclusive labels'}.",
             hint="Choose the head 'auto' or 'probe', or name the labels as the source does.",
         )
+    rows, wrong = None, set[int]()
+    if statistics is not None and settings.head == "translate":
+        rows, wrong = translated_rows(statistics), misnamed(source, target, statistics)
     # a background row alone is not worth keeping: its logits would drown those of fresh rows
-    shared = [name for name in target.names[1:] if name.casefold() in names]
+    shared = [y for y, name in enumerate(target.names) if y and y not in wrong and name.casefold() in names]
     keep = settings.head == "keep" or (settings.head in ("auto", "translate") and bool(shared))
-    rows = translated_rows(statistics) if statistics is not None and settings.head == "translate" else None
     network, config, _ = rebuild_for_labels(
-        source, target, keep_matching=keep, seed=settings.seed, translation=rows
+        source, target, keep_matching=keep, seed=settings.seed, translation=rows, misnamed=wrong
     )
     head = head_parameter_names(config)
-    complete = keep and matches
+    complete = keep and matches and not wrong  # every row is the one of its name
     translated = rows is not None and source.card.activation == "softmax"
     fresh = set() if complete or translated else set(head)
-    divides = translated and not complete and _shares_a_row(source, target, rows or {}, keep)
+    divides = translated and not complete and _shares_a_row(source, target, rows or {}, keep, wrong)
     if settings.scheme == "scratch":
         if config is None:
             raise SettingsError(
@@ -117,18 +124,55 @@ def starting_network(
             torch.manual_seed(settings.seed)
             network = build_network(copy.deepcopy(config))
         fresh = {name for name, _ in network.named_parameters()}
-    probing = settings.head in ("auto", "translate", "probe") and not complete
+    # rows that were only exchanged know what a probe would teach them
+    probing = settings.head in ("auto", "translate", "probe") and not (complete or (wrong and matches))
     steps = settings.probe_steps if probing and settings.scheme != "scratch" else 0
     new_head = set() if complete or settings.scheme == "scratch" else set(head)
     return Start(network, config, head, fresh, divides, new_head, steps, copy_of(network.state_dict()))
 
 
 def _shares_a_row(
-    source: SourceModel, target: LabelScheme, rows: dict[int, tuple[int, float]], keep: bool
+    source: SourceModel,
+    target: LabelScheme,
+    rows: dict[int, tuple[int, float]],
+    keep: bool,
+    wrong: Collection[int],
 ) -> bool:
-    named = {name.casefold(): row for row, name in enumerate(source.card.labels.names)} if keep else {}
-    origins = {named.get(name.casefold(), rows[y][0]) for y, name in enumerate(target.names)}
+    named = _rows_by_name(source) if keep else {}
+    origins = {
+        rows[y][0] if y in wrong else named.get(name.casefold(), rows[y][0])
+        for y, name in enumerate(target.names)
+    }
     return len(origins) < len(target.names)
+
+
+def _rows_by_name(source: SourceModel) -> dict[str, int]:
+    return {name.casefold(): row for row, name in enumerate(source.card.labels.names)}
+
+
+def misnamed(source: SourceModel, target: LabelScheme, statistics: JointStatistics) -> set[int]:
+    """Target classes that the source calls by the name of another of its labels.
+
+    In another contrast a source may take white matter for grey, or a label set may use a name for
+    something else. A row that was kept by its name would then have to be unlearned before anything is
+    learned. Voxels that the source takes for background say nothing against a name: it has missed them.
+
+    Args:
+        source: Its outputs are the states of the statistics, exclusive labels; else nothing is misnamed.
+        target: The labels to segment.
+        statistics: Joint statistics of both.
+    """
+    if source.card.activation != "softmax":
+        return set()
+    named, wrong = _rows_by_name(source), set[int]()
+    for y, name in enumerate(target.names[1:], start=1):
+        own = named.get(name.casefold())
+        if own is None:
+            continue
+        others = np.delete(statistics.joint[y], [0, own])
+        if others.size and others.max() > MISNAMED * statistics.joint[y, own]:
+            wrong.add(y)
+    return wrong
 
 
 def translated_rows(statistics: JointStatistics) -> dict[int, tuple[int, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,7 @@ def rebuild_for_labels(
     keep_matching: bool = True,
     seed: int = 0,
     translation: Mapping[int, tuple[int, float]] | None = None,
+    misnamed: Collection[int] = (),
 ) -> tuple[nn.Module, dict[str, Any] | None, tuple[str, ...]]:
     """A network with a softmax output for every target label, started from the source's weights.
 
@@ -69,6 +70,7 @@ def rebuild_for_labels(
         translation: Target class to (source class, log share): a row that no name keeps starts as the
             row of that source class with the log share added to its bias, so that target classes which
             divide a source class among them start with its probability in these shares.
+        misnamed: Target classes whose rows no name keeps, though both schemes have the name.
 
     Returns:
         The network on the CPU, its definition (None for TorchScript), and the names of the target labels
@@ -78,6 +80,7 @@ def rebuild_for_labels(
         ModelError: a network whose number of outputs cannot be changed.
     """
     pairs = _matching(model.card, target) if keep_matching else ()
+    pairs = tuple((new, old) for new, old in pairs if new not in misnamed)
     named = {new for new, _ in pairs}
     moved = {new: (old, 0.0) for new, old in pairs}
     if model.card.activation == "softmax":
