@@ -109,7 +109,9 @@ def test_names_that_the_statistics_contradict_give_way_to_the_translation():
     start = starting_network(source, target, AdaptationSettings(head="translate"), statistics)
     theirs, ours = outputs(source.network), outputs(start.network)
     # background + log 90/96, CSF from the row of WM + log 40/40, WM from the row of CSF + log 80/84
-    expected = theirs[:, [0, 2, 1]] + torch.tensor([math.log(90 / 96), 0.0, math.log(80 / 84)]).view(3, 1, 1, 1)
+    expected = theirs[:, [0, 2, 1]] + torch.tensor([math.log(90 / 96), 0.0, math.log(80 / 84)]).view(
+        3, 1, 1, 1
+    )
     torch.testing.assert_close(ours, expected)
     assert not start.divides and start.fresh == set() and start.new_head == start.head
     assert start.probe_steps == 0, "the rows know already what a probe would teach them"

@@ -52,6 +52,7 @@ CHOICES = [
     ("modelCombo", 2, ("models.choose", Path("mine"))),
     ("modelCombo", 0, ("models.choose", None)),
     ("caseRegionCombo", 1, ("cases.set_region", "a", "slices", None)),
+    ("caseRegionCombo", 2, ("cases.set_region", "a", "axial", None)),
     ("caseRoleCombo", 1, ("cases.set_role", "a", "held-out")),
     ("runCombo", 1, ("maps.show_run", "Run 2")),
     ("mapCaseCombo", 1, ("maps.show_case", "Ben")),

@@ -13,10 +13,12 @@ from TransferRiskLib.cases.simulate import simulate_cohort
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml.annotation import segments_of
 from TransferRiskLib.mrml.boxes import Box
-from TransferRiskLib.mrml.nodes import geometry_of, volume_from_node
+from TransferRiskLib.mrml.nodes import add_volume, geometry_of, volume_from_node
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.drawings import Drawing, read_drawing
 from TransferRiskLib.session.guessing import find_cases, unique
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.volume import Volume
 
 
 @pytest.fixture
@@ -129,6 +131,106 @@ def test_only_slices_that_carry_annotation_count(stage, scene, bundle, add_scan)
     found = indices(stage, key)
     assert set(np.flatnonzero((found >= 0).any(axis=(1, 2)))) == {4, 11}
     np.testing.assert_array_equal(found[4], drawn[4])
+
+
+THICK = ((0, 3, 6, 9), slice(20, 44), slice(24, 36))
+"""A structure that is small in the plane, drawn in every third of ten thick slices."""
+
+
+@pytest.mark.parametrize(
+    "axes, direction, words",
+    [
+        ((0, 1, 2), "axial", "axial slices"),
+        ((1, 0, 2), "coronal", "coronal slices"),  # the thick axis lies front to back
+    ],
+)
+def test_slices_of_a_stack_are_those_in_its_plane(stage, scene, bundle, axes, direction, words):
+    stage.models.add(bundle)
+    drawn = np.zeros((10, 64, 64), np.int16)
+    drawn[list(THICK[0]), THICK[1], THICK[2]] = 1
+    # drawn in 4 of 10 slices, but in 12 of 64 columns: the smaller share would be the wrong direction
+    columns = {"axial": np.eye(3), "coronal": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])}[direction]
+    # flipped and a little oblique
+    turn = np.array([[np.cos(0.2), -np.sin(0.2), 0], [np.sin(0.2), np.cos(0.2), 0], [0, 0, 1]])
+    matrix = turn @ columns @ np.diag([-1.0, 1.0, -1.0])
+    grid = Geometry((64, 64, 10), (1.0, 1.0, 5.0), (3.0, -4.0, 5.0), tuple(matrix.ravel().tolist()))
+    volume = add_volume(scene, Volume(np.ones((10, 64, 64), np.float32), grid), "Anna")
+    add_segmentation(scene, drawn, grid, stage.models.card.labels, "Anna_label", volume)
+    (key,) = stage.cases.add_from_scene()
+    stage.cases.set_region(key, "slices")
+    assert any(words in remark for remark in stage.cases.remarks(key))
+    found = indices(stage, key)
+    assert set(np.flatnonzero((found >= 0).any(axis=(1, 2)))) == {0, 3, 6, 9}
+    assert (found[1] == UNLABELLED).all() and (found[3] == drawn[3]).all()
+    stage.cases.set_region(key, direction)
+    np.testing.assert_array_equal(indices(stage, key), found)
+    assert stage.cases.remarks(key) == []
+    stage.cases.set_region(key, "sagittal")
+    columns = indices(stage, key)
+    assert set(np.flatnonzero((columns >= 0).all(axis=(0, 1)))) == set(range(24, 36))
+
+
+def test_the_direction_of_slices_can_be_said_where_voxels_are_cubes(stage, scene, bundle):
+    stage.models.add(bundle)
+    drawn = np.zeros((16, 16, 16), np.int16)
+    drawn[2:12:2, 4:8, 7] = 1  # 5 axial, 4 coronal, 1 sagittal slice
+    grid = Geometry((16, 16, 16), (1.0,) * 3, (0.0,) * 3, (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+    volume = add_volume(scene, Volume(np.ones((16,) * 3, np.float32), grid), "Anna")
+    add_segmentation(scene, drawn, grid, stage.models.card.labels, "Anna_label", volume)
+    (key,) = stage.cases.add_from_scene()
+    counts = {}
+    for region in ("slices", "axial", "coronal", "sagittal"):
+        stage.cases.set_region(key, region)
+        counts[region] = int((indices(stage, key) >= 0).sum()) // 256
+        assert bool(stage.cases.remarks(key)) == (region == "slices")
+    assert counts == {"slices": 1, "axial": 5, "coronal": 4, "sagittal": 1}
+
+
+def shear(scene):
+    import vtk
+
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "affine")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 1, 0.05)
+    node.SetMatrixTransformToParent(matrix)
+    return node
+
+
+def test_a_sheared_scan_is_no_complete_case_before_or_after_hardening(stage, scene, one):
+    volume = scene.GetFirstNodeByName("Anna")
+    assert stage.cases.missing(one) == []
+    volume.SetAndObserveTransformNodeID(shear(scene).GetID())
+    assert any("right angles" in text for text in stage.cases.missing(one))
+    volume.HardenTransform()
+    assert volume.GetParentTransformNode() is None
+    assert any("right angles" in text for text in stage.cases.missing(one))
+    assert not stage.maps.can_compute()[0]
+    stage.cases.remove(one)
+    (scan,) = stage.segmenting.add_from_scene()
+    assert any("right angles" in text for text in stage.segmenting.missing(scan))
+
+
+def test_a_rigid_transform_is_to_be_hardened(stage, scene, one):
+    import vtk
+
+    turn = vtk.vtkTransform()
+    turn.RotateZ(30)
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
+    node.SetMatrixTransformToParent(turn.GetMatrix())
+    volume = scene.GetFirstNodeByName("Anna")
+    volume.SetAndObserveTransformNodeID(node.GetID())
+    assert any("harden it first" in text for text in stage.cases.missing(one))
+    volume.HardenTransform()
+    assert not any("right angles" in text for text in stage.cases.missing(one))
+
+
+def test_voxels_without_an_extent_are_named(stage, scene, one):
+    node = scene.GetFirstNodeByName("Anna")
+    node.DisableModifiedEventOn()
+    node.SetSpacing(1.0, 1.0, 0.0)
+    if min(node.GetSpacing()) > 0:
+        pytest.skip("this MRML refuses a spacing of zero itself")
+    assert any("without an extent" in text for text in stage.cases.missing(one))
 
 
 def test_only_the_inside_of_a_turned_roi_counts(stage, scene, one):

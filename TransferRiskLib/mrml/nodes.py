@@ -16,6 +16,8 @@ from TransferRiskLib.volumes.volume import Volume
 
 Node = Any  # VTK's wrapped classes have no usable types
 
+SHEAR = 1e-3
+"""Cosine between two axes up to which they count as at right angles, as in `volumes.io`."""
 _OURS = "TransferRisk.Folder"
 """Attribute of the subject hierarchy folders that were made here."""
 
@@ -82,6 +84,22 @@ def geometry_of(node: Node) -> Geometry:
     x, y, z = node.GetOrigin()
     size = node.GetImageData().GetDimensions()
     return Geometry(tuple(size), tuple(node.GetSpacing()), (-x + 0.0, -y + 0.0, z), tuple(direction.tolist()))
+
+
+def is_sheared(node: Node) -> bool:
+    """Whether the axes of a volume node are not at right angles, in the world: linear transforms above it
+    count, others are resampled when they are hardened. No image file can hold such a grid."""
+    import vtk
+
+    matrix, above = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    parent = node.GetParentTransformNode()
+    if parent is not None and parent.IsTransformToWorldLinear():
+        parent.GetMatrixTransformToWorld(above)
+        vtk.vtkMatrix4x4.Multiply4x4(above, matrix, matrix)
+    columns = np.asarray([[matrix.GetElement(row, n) for row in range(3)] for n in range(3)])
+    columns /= np.linalg.norm(columns, axis=1, keepdims=True)
+    return not np.allclose(columns @ columns.T, np.eye(3), atol=SHEAR)
 
 
 def refuse_transform(node: Node) -> None:

@@ -26,7 +26,7 @@ from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 
 SEGMENTATIONS = ("vtkMRMLSegmentationNode",)
 ROIS = ("vtkMRMLMarkupsROINode",)
-REGIONS: tuple[RegionKind, ...] = ("everything", "slices", "roi")
+REGIONS: tuple[RegionKind, ...] = ("everything", "slices", "axial", "coronal", "sagittal", "roi")
 ROLES: tuple[Role, ...] = ("train", "held-out")
 
 
@@ -109,7 +109,7 @@ class TargetCasesPanel(Panel):
         ui.casePatientEdit.setPlaceholderText(self.session.cases.found_patient(row.key))
         self._channel_form.show(self.session.cases.channels, self.session.cases.volumes(row.key))
         show_node(self._segmentation, row.segmentation)
-        texts = (_("Everything"), _("Slices with annotation"), _("Inside an ROI"))
+        texts = [_region_texts()[region] for region in REGIONS]
         choose_from(ui.caseRegionCombo, texts, REGIONS.index(row.region))
         show_node(self._roi, row.roi)
         for widget in (ui.caseRoiPlace, ui.caseRoiCaption):
@@ -182,6 +182,17 @@ class TargetCasesPanel(Panel):
         self._key = self.session.cases.suggestions[0].key
         self.stale = True
         self.session.cases.jump_to_suggestion(self._key)
+
+
+def _region_texts() -> dict[RegionKind, str]:
+    return {
+        "everything": _("Everything"),
+        "slices": _("Slices with annotation"),
+        "axial": _("Axial slices with annotation"),
+        "coronal": _("Coronal slices with annotation"),
+        "sagittal": _("Sagittal slices with annotation"),
+        "roi": _("Inside an ROI"),
+    }
 
 
 def _role_texts() -> dict[Role, str]:

@@ -44,8 +44,9 @@ class Drawing:
         indices = np.where(self.drawn == self.left_out, np.int16(UNLABELLED), self.drawn)
         if not (indices > 0).any():
             return None
-        if self.region == "slices":
-            axis, drawn = annotation.annotated_slices(indices)
+        if self.region not in ("everything", "roi"):
+            direction = None if self.region == "slices" else self.region
+            axis, drawn = annotation.annotated_slices(indices, self.grid, direction)
             shape = [1, 1, 1]
             shape[axis] = -1
             np.copyto(indices, UNLABELLED, where=~drawn.reshape(shape))

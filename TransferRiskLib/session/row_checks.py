@@ -8,7 +8,7 @@ from TransferRiskLib.cases.labels import BACKGROUND
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.boxes import Box
-from TransferRiskLib.mrml.nodes import geometry_of
+from TransferRiskLib.mrml.nodes import geometry_of, is_sheared
 from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.guessing import contrast_of
 from TransferRiskLib.session.row_volumes import volumes_for
@@ -45,6 +45,13 @@ def volume_problem(node: Node) -> str:
         text = _("The volume {name} is a single slice.")
     elif image.GetNumberOfScalarComponents() != 1:
         text = _("The volume {name} holds colours or vectors: choose one with a single value a voxel.")
+    elif min(node.GetSpacing()) <= 0:
+        text = _("The volume {name} has voxels without an extent: correct its spacing in the module Volumes.")
+    elif is_sheared(node):
+        text = _(
+            "The axes of the volume {name} are not at right angles, as after a transform with shear: give it a "
+            "straight grid with the module Crop Volume or Resample Scalar/Vector/DWI Volume."
+        )
     elif node.GetParentTransformNode() is not None:
         text = _("The volume {name} stands under a transform: harden it first.")
     return text.format(name=node.GetName())
@@ -101,8 +108,31 @@ def _grid(desk: Desk, row: CaseRow, channels: Sequence[str]) -> Geometry | None:
 
 def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[str]:
     """What is no obstacle but worth knowing."""
-    overlaps = _overlaps(desk, row) if isinstance(row, CaseRow) else []
-    return overlaps + (_contrasts(desk, row, card) if card is not None else [])
+    found = []
+    if isinstance(row, CaseRow):
+        found = [*_overlaps(desk, row), *_slices(desk, row, card.channels if card else tuple(row.channels))]
+    return found + (_contrasts(desk, row, card) if card is not None else [])
+
+
+def _slices(desk: Desk, row: CaseRow, channels: Sequence[str]) -> list[str]:
+    """In which direction slices count as annotated or not, where nobody said so."""
+    grid = _grid(desk, row, channels) if row.region == "slices" and row.segmentation else None
+    if grid is None:
+        return []
+    direction = annotation.thick_slices(grid)
+    if direction is None:
+        return [
+            _(
+                "The slices that carry annotation are taken in the direction with the fewest of them: say "
+                "axial, coronal or sagittal where that is not how they were drawn."
+            )
+        ]
+    texts = {
+        "axial": _("The axial slices that carry annotation count."),
+        "coronal": _("The coronal slices that carry annotation count."),
+        "sagittal": _("The sagittal slices that carry annotation count."),
+    }
+    return [texts[direction]]
 
 
 def _overlaps(desk: Desk, row: CaseRow) -> list[str]:
