@@ -115,6 +115,8 @@ class TransferRiskWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self):
         """Called each time the user opens a different module: a running job goes on."""
+        if self.window is not None:
+            self.window.leave()
 
     def onSceneStartClose(self, caller, event):
         """The session lets go of its nodes by itself; selectors must not take that for choices."""

@@ -23,10 +23,11 @@ ALLOWED = [
     ("annotateButton", "cases.can_annotate"),
     ("suggestButton", "cases.can_suggest_next"),
     ("computeMapButton", "maps.can_compute"),
-    ("removeRunButton", "maps.can_show"),
-    ("opacitySlider", "maps.can_show"),
-    ("thresholdRange", "maps.can_show"),
-    ("renderingCheck", "maps.can_show"),
+    ("mapCaseCombo", "maps.can_show"),
+    ("mapKindCombo", "maps.can_show"),
+    ("opacitySlider", "maps.can_adjust"),
+    ("thresholdRange", "maps.can_adjust"),
+    ("renderingCheck", "maps.can_adjust"),
     ("adaptButton", "adapting.can_start"),
     ("resumeButton", "adapting.can_resume"),
     ("measureButton", "adapting.can_measure"),
@@ -61,6 +62,22 @@ def test_a_control_is_enabled_exactly_when_it_can_work(
     desk.session.tell("state")
     desk.tick()
     assert control.enabled and control.toolTip != "The reason."
+
+
+def test_a_run_whose_maps_are_gone_can_be_left_and_removed(desk: SimpleNamespace) -> None:
+    desk.session.refusals["maps.can_show"] = desk.session.refusals["maps.can_adjust"] = "They are gone."
+    desk.session.tell("maps")
+    desk.tick()
+    assert desk.ui.runCombo.enabled and desk.ui.removeRunButton.enabled
+    assert not desk.ui.mapCaseCombo.enabled
+
+
+def test_the_session_knows_whether_the_module_is_shown(desk: SimpleNamespace) -> None:
+    desk.window.leave()
+    desk.window.enter()
+    assert [call[0] for call in desk.session.calls if call[0] in ("maps.leave", "maps.enter")] == [
+        "maps.leave", "maps.enter",
+    ]  # fmt: skip
 
 
 def test_verdicts_are_asked_again_when_a_job_starts(desk: SimpleNamespace) -> None:

@@ -143,6 +143,18 @@ def jump_to(scene: Node, lps: Sequence[float], centre: bool = False) -> None:
             node.JumpSliceByOffsetting(*ras)
 
 
+def in_view(scene: Node, lps: Sequence[float]) -> bool:
+    """Whether every slice view has a point, LPS mm, within its edges, in whatever depth."""
+    ras = np.array([-lps[0], -lps[1], lps[2], 1.0])
+    for node in nodes_of(scene, "vtkMRMLSliceNode"):
+        matrix = node.GetSliceToRAS()
+        axes = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+        across = np.abs(np.linalg.solve(axes, ras)[:2])
+        if (across > np.array(node.GetFieldOfView()[:2]) / 2).any():
+            return False
+    return True
+
+
 def zoom_to(
     scene: Node, low: np.ndarray, high: np.ndarray, margin: float = 1.15, reserve: float = 0.0
 ) -> None:

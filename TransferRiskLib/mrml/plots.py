@@ -49,6 +49,15 @@ def show_curves(
     return chart
 
 
+def remove_curves(scene: Node, role: str) -> None:
+    """Remove the chart of a role with its series and tables, those of others excepted."""
+    for series in _owned(scene, "vtkMRMLPlotSeriesNode", role):
+        _remove_series(series)
+    chart = chart_of(scene, role)
+    if chart is not None:
+        scene.RemoveNode(chart)
+
+
 def chart_of(scene: Node, role: str) -> Node | None:
     """The chart of a role that `show_curves` made; None where the scene has none (any more)."""
     return next(iter(_owned(scene, "vtkMRMLPlotChartNode", role)), None)

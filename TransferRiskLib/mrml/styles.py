@@ -62,12 +62,14 @@ class MapStyle:
     def opened(self, low: float, high: float) -> tuple[float, float]:
         """The threshold of two handles that move over the window: one at its end hides nothing there.
 
-        Colours end with the window, values do not: the worst spots lie beyond it.
+        Colours end with the window, values do not: the worst spots lie beyond it. Zero stays hidden where
+        nothing is below it: a map of risk holds it where nobody annotated, and unknown is not safe.
         """
         ends, own = self.window, self.threshold
+        lowest, highest = min(ends[0], own[0]), max(ends[1], own[1])
         return (
-            min(ends[0], own[0]) if low <= ends[0] + _HAIR else low,
-            max(ends[1], own[1]) if high >= ends[1] - _HAIR else high,
+            (lowest if lowest < 0 else _ABOVE_ZERO) if low <= ends[0] + _HAIR else low,
+            highest if high >= ends[1] - _HAIR else high,
         )
 
     @property
@@ -79,6 +81,8 @@ class MapStyle:
 
 
 _EVERYTHING = 1e6
+_ABOVE_ZERO = 1e-6
+"""Below every risk that is known: P(y|z) is never quite 1."""
 _HAIR = 0.005
 """Handles show two decimals: nearer to an end than half of the last one, they stand at it."""
 

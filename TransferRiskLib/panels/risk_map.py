@@ -56,24 +56,22 @@ class RiskMapPanel(Panel):
     def allow(self) -> None:
         maps, ui = self.session.maps, self.ui
         allow(ui.computeMapButton, maps.can_compute(), _("Map every complete labelled case."))
-        shows = maps.can_show()
-        allow(ui.removeRunButton, shows, _("Remove the maps of this run from the scene."))
-        allow(ui.renderingCheck, shows, _("Volume rendering of the map in the 3-D view."))
-        allow(ui.opacitySlider, shows, _("Opacity of the map in the slice views."))
+        shows, adjusts = maps.can_show(), maps.can_adjust()
+        computed = (True, "") if maps.runs else shows
+        allow(ui.runCombo, computed, _("A run for every time that maps were computed."))
+        allow(ui.removeRunButton, computed, _("Remove the maps of this run from the scene."))
+        allow(ui.mapCaseCombo, shows, _("The case whose map is shown over its scan."))
+        allow(ui.mapKindCombo, shows, _("What the map shows; its unit stands in the legend."))
+        allow(ui.renderingCheck, adjusts, _("Volume rendering of the map in the 3-D view."))
+        allow(ui.opacitySlider, adjusts, _("Opacity of the map in the slice views."))
         tip = _(
             "Values outside are transparent in the slice views. A handle at the end of the range hides "
             "nothing beyond it."
         )
-        allow(ui.thresholdRange, shows if not shows[0] else self._has_map(), tip)
-        for combo in (ui.runCombo, ui.mapCaseCombo, ui.mapKindCombo):
-            allow(combo, shows)
+        allow(ui.thresholdRange, adjusts, tip)
         nothing = (False, _("There is no histogram: no labelled case has been mapped."))
         has_histogram = (True, "") if maps.histogram() is not None else nothing
         allow(ui.histogramButton, has_histogram, _("Voxels of every class by their risk, as a chart."))
-
-    def _has_map(self) -> tuple[bool, str]:
-        shown = self.session.maps.display.kind in self.session.maps.kinds()
-        return (True, "") if shown else (False, _("No map is shown."))
 
     def _runs(self) -> list[str]:
         return [run.name for run in self.session.maps.runs]

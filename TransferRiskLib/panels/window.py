@@ -123,8 +123,13 @@ class Window:
     def enter(self) -> None:
         """The module is shown again, perhaps after Segment Editor has changed a segmentation."""
         self._application.close_segment_editor()
+        self._session.maps.enter()
         self.scene_changed()
         self.refresh()
+
+    def leave(self) -> None:
+        """Another module is shown; a running job goes on."""
+        self._session.maps.leave()
 
     def close(self) -> None:
         """Stop the timer and let go of session and application."""

@@ -44,7 +44,7 @@ class Drawing:
         indices = np.where(self.drawn == self.left_out, np.int16(UNLABELLED), self.drawn)
         if not (indices > 0).any():
             return None
-        if self.region not in ("everything", "roi"):
+        if self.region in ("slices", "axial", "coronal", "sagittal"):
             direction = None if self.region == "slices" else self.region
             axis, drawn = annotation.annotated_slices(indices, self.grid, direction)
             shape = [1, 1, 1]

@@ -41,7 +41,8 @@ class ComputeMaps(ExchangePlan):
         channels: The model's channels.
         scheme: The target labels.
         name: Of the run.
-        shown: Called when the maps are in the scene.
+        shown: Called when the maps are in the scene; what is to be said of it.
+        left_out: Names of the rows that are not complete.
     """
 
     task, worker_task, result_type = "map", "map", MapResult
@@ -53,11 +54,13 @@ class ComputeMaps(ExchangePlan):
         channels: Sequence[str],
         scheme: LabelScheme | None,
         name: str,
-        shown: Callable[[], None],
+        shown: Callable[[], str],
+        left_out: Sequence[str] = (),
     ) -> None:
         super().__init__(desk)
         self._rows, self._channels, self._scheme, self._name = rows, channels, scheme, name
         self._shown, self._shelf = shown, Shelf(desk.scene, name)
+        self._left_out = left_out
         self._model = desk.state.model
         self._cases: dict[str, Case] = {}
         # Rows may change while the job runs; the result belongs to the scans that were handed over.
@@ -81,13 +84,20 @@ class ComputeMaps(ExchangePlan):
     def apply(self, result: Any) -> Iterator[str]:
         summary = json.loads(result.summary.with_suffix(".json").read_text(encoding="utf-8"))
         statistics = json.loads(result.statistics.read_text(encoding="utf-8"))
-        made = []
+        made, lost = [], []
         for maps in result.cases:
+            geometry = self._grid(maps.case)
+            if geometry is None:
+                lost.append(maps.case)
+                continue
             mapped = MappedCase(maps.case, self._scans[maps.case], worst_lps=maps.worst_lps)
             for kind, path in maps.maps.items():
-                mapped = yield from self._show(mapped, kind, path)
+                mapped = yield from self._show(mapped, kind, path, geometry)
                 yield f"{maps.case}: {kind}"
             made.append(mapped)
+        if lost and not made:
+            text = _("The volume of “{case}” was removed or transformed while its maps were computed.")
+            raise CaseError(text.format(case=lost[0]))
         state = self.desk.state
         name = unique(self._name, (run.name for run in state.runs))  # a scene may have brought the same
         run = MapRun(
@@ -96,24 +106,33 @@ class ComputeMaps(ExchangePlan):
         kind = state.display.kind or "risk"
         display = replace(state.display, run=run.name, case=made[0].case if made else "", kind=kind)
         self.desk.update(replace(state, runs=(*state.runs, run), display=_possible(display, run)), "maps")
-        self._shown()
+        self.closing = " ".join(filter(None, (self._shown(), *self._missed(lost))))
+
+    def _grid(self, case: str) -> Geometry | None:
+        """The grid of a case's scan, where it still is what was handed over."""
+        scan = self._held.node(self._scans[case])
+        return geometry_of(scan) if scan is not None and scan.GetParentTransformNode() is None else None
+
+    def _missed(self, lost: Sequence[str]) -> Iterator[str]:
+        if self._left_out:
+            yield _("Left out, for they are not complete: {cases}.").format(cases=", ".join(self._left_out))
+        if lost:
+            text = _("Not shown, for their volumes were removed or transformed meanwhile: {cases}.")
+            yield text.format(cases=", ".join(lost))
 
     def undo(self) -> None:
         self._shelf.clear_away()
 
-    def _show(self, mapped: MappedCase, kind: str, path: Path) -> Generator[str, None, MappedCase]:
+    def _show(
+        self, mapped: MappedCase, kind: str, path: Path, geometry: Geometry
+    ) -> Generator[str, None, MappedCase]:
         scene, case, title = self.desk.scene, self._cases[mapped.case], f"{mapped.case} {kind}"
-        scan = self._held.node(mapped.scan)
-        if scan is None:
-            text = _("The volume of “{case}” was removed while its maps were computed.")
-            raise CaseError(text.format(case=mapped.case))
-        geometry = geometry_of(scan)
         if kind == "eep-segmentation":
             drawn = replace(case, labels=path, annotation=Annotation())
             indices, scheme = yield from in_background(
                 partial(load_labels, drawn, geometry, self._scheme, require_foreground=False)
             )
-            node = add_segmentation(scene, indices, geometry, scheme, title, scan)
+            node = add_segmentation(scene, indices, geometry, scheme, title, self._held.node(mapped.scan))
             node.GetDisplayNode().SetVisibility(False)
             mapped = replace(mapped, segmentations={**mapped.segmentations, kind: node.GetID()})
         else:

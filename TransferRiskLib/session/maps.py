@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
+from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml import heat, overlay, plots
 from TransferRiskLib.mrml.nodes import folder_of, remove_emptied_folders
 from TransferRiskLib.mrml.removal import remove_with_belongings
@@ -19,6 +20,7 @@ from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+_HISTOGRAM = "histogram"
 
 
 class Maps:
@@ -42,6 +44,7 @@ class Maps:
     ) -> None:
         self._desk, self._jobs, self._cases = desk, jobs, cases
         self._can_use_model, self._model_name = can_use_model, model_name
+        self._away = self._waiting = False
 
     # -- computing ------------------------------------------------------------------------------
 
@@ -62,8 +65,11 @@ class Maps:
         taken, text = {run.name for run in self.runs}, _("Transfer risk {number} ({model})")
         names = (text.format(number=n, model=self._model_name()) for n in range(1, len(taken) + 2))
         title = next(name for name in names if name not in taken)
+        rows = [*labelled, *others]
+        keys = {row.key for row in rows}
+        left_out = [row.name for row in self._cases.rows if row.key not in keys]
         self._jobs.start(
-            ComputeMaps(self._desk, [*labelled, *others], self._cases.channels, scheme, title, self.refresh)
+            ComputeMaps(self._desk, rows, self._cases.channels, scheme, title, self._arrive, left_out)
         )
 
     # -- what there is --------------------------------------------------------------------------
@@ -93,9 +99,15 @@ class Maps:
         return YES
 
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of map of the shown case."""
-        case = self._shown_case()
-        return tuple(kind for kind in MAP_KINDS if case is not None and kind in case.maps)
+        """The kinds of map of the shown case that are in the scene."""
+        return self._kinds_of(self._shown_case())
+
+    def can_adjust(self) -> Verdict:
+        """Whether a map is shown whose look can be changed."""
+        if self.display.kind in self.kinds():
+            return YES
+        found = self.can_show()
+        return found if not found[0] else no(_("No map is shown."))
 
     def title(self, kind: str) -> str:
         """What the legend says of a kind, with its unit."""
@@ -122,12 +134,30 @@ class Maps:
 
     # -- showing --------------------------------------------------------------------------------
 
+    def leave(self) -> None:
+        """The user works elsewhere, in Segment Editor perhaps: maps that arrive do not take the views."""
+        self._away = True
+
+    def enter(self) -> None:
+        """The user is back: maps that arrived meanwhile are shown."""
+        waiting, self._away, self._waiting = self._waiting, False, False
+        if waiting:
+            self.refresh()
+
+    def _arrive(self) -> str:
+        if self._away:
+            self._waiting = True
+            return _("They are shown once you return to this module.")
+        self.refresh()
+        return ""
+
     def show_run(self, name: str) -> None:
         """Show another run."""
         run = next(run for run in self.runs if run.name == name)
         names = [case.case for case in run.cases]
         case = self.display.case if self.display.case in names else (names[0] if names else "")
         self._set(run=name, case=case)
+        self._refresh_chart()
 
     def show_case(self, case: str) -> None:
         """Show another case."""
@@ -160,7 +190,7 @@ class Maps:
         case = self._shown_case()
         scan = self._desk.node(case.scan) if case is not None else None
         node = self._desk.node(case.maps.get(self.display.kind)) if case is not None else None
-        if case is None or scan is None:
+        if scan is None and node is None:
             return
         overlay.show_in_slices(self._desk.scene, scan, node, self.display.opacity)
         overlay.show_legend_only_of(self._desk.scene, node)
@@ -169,11 +199,19 @@ class Maps:
             heat.set_threshold(node, *self.threshold())
 
     def jump_to_worst(self, case: str) -> None:
-        """Show a case where its risk is highest."""
+        """Show a case where its risk is highest.
+
+        Raises:
+            CaseError: its scan is not in the scene any more; what is left of it is shown.
+        """
         self._set(case=case)
         found = self._shown_case()
-        if found is not None and found.worst_lps is not None:
-            overlay.jump_to(self._desk.scene, found.worst_lps)
+        if found is None or found.worst_lps is None:
+            return
+        if self._desk.node(found.scan) is None:
+            raise CaseError(_("The scan of “{case}” is not in the scene any more.").format(case=case))
+        hidden = not overlay.in_view(self._desk.scene, found.worst_lps)
+        overlay.jump_to(self._desk.scene, found.worst_lps, centre=hidden)
 
     def remove_run(self, name: str) -> None:
         """Remove a run with its nodes from the scene; a segmentation that became an annotation stays."""
@@ -188,6 +226,7 @@ class Maps:
             last = rest[-1] if rest else None
             case = last.cases[0].case if last is not None and last.cases else ""
             self._set(run=last.name if last is not None else "", case=case)
+        self._refresh_chart()
 
     # -- reading off ----------------------------------------------------------------------------
 
@@ -231,7 +270,7 @@ class Maps:
         middles = [(low + high) / 2 for low, high in pairwise(edges)]
         curves = {label: list(zip(middles, line, strict=True)) for label, line in counts.items()}
         title, across, up = _("Voxels by risk"), _("risk (nats)"), _("voxels")
-        return plots.show_curves(self._desk.scene, "histogram", curves, title, across, up)
+        return plots.show_curves(self._desk.scene, _HISTOGRAM, curves, title, across, up)
 
     def score_sentence(self) -> str:
         """How much the model tells about the labels, in words; empty without a score."""
@@ -252,6 +291,15 @@ class Maps:
         if run is None:
             return None
         return next((case for case in run.cases if case.case == self.display.case), None)
+
+    def _kinds_of(self, case: MappedCase | None) -> tuple[str, ...]:
+        maps = case.maps if case is not None else {}
+        return tuple(kind for kind in MAP_KINDS if self._desk.node(maps.get(kind)) is not None)
+
+    def _refresh_chart(self) -> None:
+        """A chart that is open shows the shown run, or nothing."""
+        if plots.chart_of(self._desk.scene, _HISTOGRAM) is not None and self.show_histogram() is None:
+            plots.remove_curves(self._desk.scene, _HISTOGRAM)
 
     def _nodes(self, kind: str) -> list[Node]:
         run = self.shown
@@ -278,4 +326,7 @@ class Maps:
 
     def _set(self, **fields: object) -> None:
         self._keep(**fields)
+        kinds = self.kinds()
+        if kinds and self.display.kind not in (*kinds, ""):  # the case shown before had others
+            self._keep(kind=kinds[0])
         self.refresh()

@@ -49,8 +49,8 @@ def volume_problem(node: Node) -> str:
         text = _("The volume {name} has voxels without an extent: correct its spacing in the module Volumes.")
     elif is_sheared(node):
         text = _(
-            "The axes of the volume {name} are not at right angles, as after a transform with shear: give it a "
-            "straight grid with the module Crop Volume or Resample Scalar/Vector/DWI Volume."
+            "The axes of the volume {name} are not at right angles, as after a transform with shear: give it "
+            "a straight grid with the module Crop Volume or Resample Scalar/Vector/DWI Volume."
         )
     elif node.GetParentTransformNode() is not None:
         text = _("The volume {name} stands under a transform: harden it first.")
