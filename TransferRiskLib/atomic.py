@@ -17,19 +17,24 @@ from TransferRiskLib.errors import StorageError
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, make_folder: bool = True) -> Iterator[Path]:
     """Yield a scratch path beside `target` that replaces it when the block ends without error.
 
     The scratch file keeps the target's name behind its random prefix, so that writers which choose
     a format by file ending (SimpleITK) see the right one. A block that fails leaves nothing behind.
 
+    Args:
+        target: The file.
+        make_folder: Make its folder where that is missing.
+
     Raises:
-        StorageError: no space or no permission.
+        StorageError: no space or no permission, or no folder.
     """
     target = Path(target)
     scratch: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".writing-", suffix="-" + target.name, dir=target.parent)
         os.close(handle)
         scratch = Path(name)
@@ -76,7 +81,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         old = scratch.with_name(scratch.name + "-old")
         if target.exists():
             os.replace(target, old)
-        os.replace(scratch, target)
+        try:
+            os.replace(scratch, target)
+        except OSError:
+            if old.exists():
+                os.replace(old, target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise storage_error(error, target) from error

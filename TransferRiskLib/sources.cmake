@@ -71,6 +71,7 @@ set(MODULE_PYTHON_SCRIPTS
   cli/settings_options.py
   cli/tables.py
   demo_models/__init__.py
+  discarding.py
   errors.py
   evaluation/__init__.py
   evaluation/audit.py

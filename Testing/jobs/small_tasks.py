@@ -47,6 +47,15 @@ def no_json(request, progress):
     return Text("x", float("inf"))
 
 
+def verbose(request, progress):
+    """A result of so many MiB."""
+    return Text("x" * (request.number << 20))
+
+
+def crash(request, progress):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def patient(request, progress):
     """Works until cancelled, and notices at once."""
     progress.stage("Waiting")
@@ -94,7 +103,7 @@ def entry(name: str, module: str = "__main__") -> TaskEntry:
     return TaskEntry("__main__:Text", f"{module}:{name}")
 
 
-TASKS = (echo, fail, surprise, leave, no_json, patient, stubborn, die, vanish, shout, steps)
+TASKS = (echo, fail, surprise, leave, no_json, patient, stubborn, die, vanish, shout, steps, verbose, crash)
 REGISTRY = {task.__name__: entry(task.__name__) for task in TASKS} | {"heavy": entry("x", "no_such_torch")}
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
+from TransferRiskLib import discarding
+from TransferRiskLib.discarding import wait_for_removals
 from TransferRiskLib.errors import SettingsError, StorageError
 from TransferRiskLib.jobs.exchange import ExchangeFolder
 from TransferRiskLib.volumes.geometry import Geometry
@@ -54,21 +59,89 @@ def test_everything_is_removed_and_nothing_lies_beside(tmp_path, a_volume):
     assert [path.name for path in tmp_path.iterdir()] == [folder.path.name]
     folder.close()
     folder.close()
+    wait_for_removals(10)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="orphans are looked for on POSIX only")
+def test_an_image_that_is_written_while_its_folder_goes_leaves_nothing(tmp_path, a_volume, monkeypatch):
+    folder = ExchangeFolder(tmp_path)
+    begun, go_on, failed = threading.Event(), threading.Event(), []
+    real = sitk.WriteImage
+
+    def held(*arguments, **options):
+        begun.set()
+        assert go_on.wait(10)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(sitk, "WriteImage", held)
+
+    def write():
+        for _ in range(2):  # one under way, and one that comes too late
+            try:
+                folder.write_image(a_volume)
+            except StorageError as error:
+                failed.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert begun.wait(10)
+    folder.close()
+    assert not folder.path.exists(), "gone at once, though somebody writes into it"
+    go_on.set()
+    thread.join(10)
+    wait_for_removals(10)
+    assert len(failed) == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_goes_at_once_and_its_contents_beside_the_caller(tmp_path, monkeypatch):
+    go_on, threads, real = threading.Event(), [], shutil.rmtree
+
+    def held(*arguments, **options):
+        threads.append(threading.current_thread())
+        assert go_on.wait(10)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(discarding.shutil, "rmtree", held)
+    (tmp_path / "run" / "inputs").mkdir(parents=True)
+    discarding.discard(tmp_path / "run")
+    assert not (tmp_path / "run").exists() and len(list(tmp_path.iterdir())) == 1
+    go_on.set()
+    wait_for_removals(10)
+    assert list(tmp_path.iterdir()) == [] and threading.main_thread() not in threads
+    discarding.discard(tmp_path / "run")  # and once more is no error
+
+
 def test_folders_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     orphan = tmp_path / f"transferrisk-{dead.pid}-abc"
     living = tmp_path / f"transferrisk-{os.getpid()}-abc"
     stranger = tmp_path / "transferrisk-notes-abc"
-    for path in (orphan, living, stranger):
+    half_gone = tmp_path / f".transferrisk-going-{dead.pid}-123"
+    for path in (orphan, half_gone, living, stranger):
         path.mkdir()
     with ExchangeFolder(tmp_path):
-        assert not orphan.exists()
+        wait_for_removals(10)
+        assert not orphan.exists() and not half_gone.exists()
         assert living.exists() and stranger.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_what_a_killed_process_unpacked_is_found(tmp_path):
+    script = (
+        "import tempfile, time; from TransferRiskLib.discarding import temporary_prefix\n"
+        "with tempfile.TemporaryDirectory(prefix=temporary_prefix()): print(flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None and process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert len(list(tmp_path.iterdir())) == 1
+    discarding.remove_orphans(tmp_path)
+    wait_for_removals(10)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,10 @@ from TransferRiskLib.jobs.events import Artifact, Message, Metrics
 from TransferRiskLib.jobs.interpreters import Interpreter
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+
+
+def small():
+    return Path(__file__).with_name("small_tasks.py")
 
 
 def last(events, job):
@@ -217,6 +222,94 @@ def test_a_worker_that_cannot_import_the_library_says_what_is_missing(tmp_path, 
     body = outcome(client, "echo")
     assert "no_such_library" in body.message and "Install" in body.hint
     assert "Traceback" in body.traceback
+
+
+def test_a_result_that_no_line_can_hold_is_an_error_and_the_worker_stays(a_client, outcome):
+    client = a_client()
+    pid = outcome(client, "echo").result["number"]
+    body = outcome(client, "verbose", {"number": 17})
+    assert "17 MiB is longer than the 16 MiB" in body.message
+    assert outcome(client, "echo").result["number"] == pid
+
+
+def test_a_request_that_no_line_can_hold_is_refused(a_client, outcome):
+    client = a_client()
+    with pytest.raises(SettingsError, match="longer than"):
+        client.submit("echo", {"text": "x" * (17 << 20)})
+    assert client.jobs == () and outcome(client, "echo").result["text"] == ""
+
+
+def test_jobs_of_a_worker_that_cannot_be_started_again_all_end(tmp_path, run, until):
+    interpreter = tmp_path / "python"
+    interpreter.symlink_to(sys.executable)
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with WorkerClient(
+        Interpreter(interpreter, "current"), command=[str(small())], environment=environment
+    ) as client:
+        first, second = client.submit("patient", {}), client.submit("echo", {})
+        until(client, lambda events: any(event.kind == "stage" for event in events))
+        interpreter.unlink()
+        os.kill(client.pid, signal.SIGTERM)
+        events = run(client, first, second)
+        assert "before the job was finished" in last(events, first).message
+        assert "cannot be started" in last(events, second).message
+        assert client.jobs == () and client.poll() == []
+
+
+LAUNCHER = """#!{python}
+import subprocess, sys
+code = subprocess.Popen([{python!r}, *sys.argv[1:]]).wait()
+if code < 0:
+    print("error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem.", file=sys.stderr)
+sys.exit(1 if code < 0 else code)
+"""
+"""Ends as CTKAppLauncher, Slicer's, does."""
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("task", "words", "hint"),
+    [
+        ("die", "was killed or crashed", "memory"),
+        ("crash", "crashed (Segmentation fault)", "Run it again"),
+        ("vanish", "ended with exit code 7", "Run it again"),
+    ],
+)
+def test_a_death_behind_slicers_launcher_is_told_apart(tmp_path, run, task, words, hint):
+    launcher = tmp_path / "PythonSlicer"
+    launcher.write_text(LAUNCHER.format(python=sys.executable))
+    launcher.chmod(0o755)
+    with WorkerClient(Interpreter(launcher, "slicer"), command=[str(small())]) as client:
+        job = client.submit(task, {"number": 7})
+        body = last(run(client, job), job)
+    assert words in body.message and hint in body.hint
+
+
+@posix_only
+def test_a_process_that_is_not_ours_is_left_alone_whatever_number_is_reported(tmp_path):
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
+    )
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import sys, time\nfrom TransferRiskLib.jobs import events\n"
+        f"body = events.Started({stranger.pid}, {{}})\n"
+        "sys.stdout.buffer.write(events.encode_event(events.Event(None, body))); sys.stdout.flush()\n"
+        "time.sleep(60)\n"
+    )
+    client = WorkerClient(Interpreter(Path(sys.executable), "current"), command=[str(script)])
+    try:
+        client.submit("echo", {})
+        end = time.monotonic() + 20
+        while client.pid != stranger.pid and time.monotonic() < end:
+            client.poll()
+            time.sleep(0.01)
+        assert client.pid == stranger.pid
+        client.close(0.1)
+        assert stranger.poll() is None
+    finally:
+        client.close(0.1)
+        stranger.communicate(b"\n")
 
 
 def test_release_ends_a_warm_worker_and_the_next_job_gets_a_new_one(a_client, outcome):

@@ -94,7 +94,11 @@ REMOVED = ("uninstall", "torch torchvision")
         (None, "replace", [REMOVED, "extension", ("pip", "monai")]),
         (Path("wheels"), "keep", [("pip", "monai")]),
         (Path("wheels"), "install", [("pip", "monai")]),
-        (Path("wheels"), "replace", [REMOVED, ("pip", "monai")]),
+        (
+            Path("wheels"),
+            "replace",
+            [("pip", "--dry-run", "--ignore-installed", "monai"), REMOVED, ("pip", "monai")],
+        ),
     ],
 )
 def test_an_installation_does_what_it_was_told_about_torch(
@@ -102,6 +106,19 @@ def test_an_installation_does_what_it_was_told_about_torch(
 ) -> None:
     application.install(["monai"], wheels, torch)
     assert pip == expected
+
+
+def test_nothing_is_removed_where_the_folder_of_wheels_lacks_something(
+    application: Any, pip: list[Any], slicer_stand_ins: ModuleType
+) -> None:
+    def lacking(arguments: list[str]) -> None:
+        raise RuntimeError("No matching distribution found for einops>=0.7")
+
+    util: Any = slicer_stand_ins.util
+    util.pip_install = lacking
+    with pytest.raises(SettingsError, match="No matching distribution found for einops"):
+        application.install(["monai"], Path("wheels"), "replace")
+    assert pip == []
 
 
 def test_nothing_is_removed_where_the_pytorch_extension_is_missing(

@@ -17,6 +17,7 @@ pytest.importorskip("trame_slicer", reason="trame-slicer is not installed (pip i
 from session_fakes import PlayedWorker
 
 from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.discarding import wait_for_removals
 from TransferRiskLib.jobs.client import WorkerClient
 from TransferRiskLib.jobs.interpreters import Interpreter
 from TransferRiskLib.mrml.nodes import add_volume
@@ -103,6 +104,7 @@ def session(scene: Any, settings: MemorySettings, tmp_path: Path, warm_worker: A
     made = Session(scene, lambda setting: Lent(), settings, temporary=tmp_path / "temporary")
     yield made
     made.close()
+    wait_for_removals(10)
     assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
 
 
@@ -119,6 +121,7 @@ def stage(scene: Any, settings: MemorySettings, tmp_path: Path, played: PlayedWo
     made = Session(scene, lambda setting: played, settings, temporary=tmp_path / "temporary")
     yield made
     made.close()
+    wait_for_removals(10)
     assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
 
 

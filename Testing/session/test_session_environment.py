@@ -67,6 +67,12 @@ def test_requirements_are_those_of_the_package():
         assert f'"{requirement}"' in text, requirement
 
 
+def test_the_readme_downloads_all_wheels_that_an_offline_installation_asks_for():
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = [line for line in text.splitlines() if line.startswith("pip download")]
+    assert set(shlex.split(line)[4:]) == {TORCH, *REQUIREMENTS}
+
+
 def test_an_offline_installation_says_that_nothing_is_downloaded(stage, tmp_path):
     (tmp_path / "torch-2.8-cp312.whl").touch()
     text = stage.environment.installation_text(False, tmp_path)

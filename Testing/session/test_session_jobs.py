@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from TransferRiskLib.adaptation.speed import Speed
+from TransferRiskLib.discarding import wait_for_removals
 from TransferRiskLib.jobs import events
 from TransferRiskLib.records import to_json
 from TransferRiskLib.session.desk import Desk, MemorySettings
@@ -117,6 +120,7 @@ def test_a_closed_session_leaves_no_observer_no_worker_and_no_folder(mapping, sc
     mapping.subscribe(told.append)
     mapping.close()
     assert played.closed == 1
+    wait_for_removals(10)
     assert list((tmp_path / "temporary").iterdir()) == []
     told.clear()
     scene.Clear(False)
@@ -138,7 +142,47 @@ def test_a_job_cancelled_while_images_are_handed_over_never_reaches_the_worker(
     assert stage.jobs.outcome.kind == "cancelled"
     for _ in range(3):
         stage.tick()
+    wait_for_removals(10)
     assert played.submitted == [] and list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("job", ["map", "adapt"])
+def test_an_image_on_its_way_when_the_job_is_cancelled_does_not_stay(
+    stage, bundle, add_scan, tmp_path, monkeypatch, job
+):
+    begun, go_on, real = threading.Event(), threading.Event(), sitk.WriteImage
+
+    def held(*arguments, **options):
+        begun.set()
+        assert go_on.wait(10)
+        real(*arguments, **options)
+
+    monkeypatch.setattr(sitk, "WriteImage", held)
+    stage.models.add(bundle)
+    add_scan("Anna")
+    stage.cases.add_from_scene()
+    stage.maps.compute() if job == "map" else stage.adapting.start()
+    while not begun.is_set():
+        stage.tick()
+    stage.jobs.cancel()
+    go_on.set()
+    for thread in [t for t in threading.enumerate() if t.name == "session-files"]:
+        thread.join(10)
+    wait_for_removals(10)
+    for folder in (tmp_path / "temporary", tmp_path / "output"):
+        assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_what_cannot_be_followed_ends_the_job_on_both_sides(begun, played, monkeypatch):
+    def surprised(self, body):
+        raise KeyError("a curve")
+
+    monkeypatch.setattr(type(begun.jobs._running.plan), "hear", surprised)
+    played.say(events.Metrics(1, {"loss": 0.5}), events.Message("and the next"))
+    begun.tick()
+    outcome = begun.jobs.outcome
+    assert outcome.kind == "error" and "a curve" in outcome.message
+    assert played.cancelled and begun.jobs.can_start()[0]
 
 
 STARTS = {

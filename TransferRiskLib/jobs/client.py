@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs.commands import Cancel, Job, Release
 from TransferRiskLib.jobs.events import Event, JobCancelled, Started, Stopping
-from TransferRiskLib.jobs.failures import describe_exit
+from TransferRiskLib.jobs.failures import describe_exception, describe_exit
 from TransferRiskLib.jobs.interpreters import Interpreter, find_interpreter, worker_environment
 from TransferRiskLib.jobs.lines import Tail
 from TransferRiskLib.jobs.process import WorkerProcess
@@ -217,7 +218,11 @@ class WorkerClient:
                 events.append(Event(job.job.id, failed))
         self._jobs = {job.job.id: job for job in again}
         if again:
-            self.start()
+            try:
+                self.start()
+            except SettingsError as error:  # the interpreter is gone, or there is no memory for another
+                self._jobs = {}
+                return events + [Event(job.job.id, describe_exception(error)) for job in again]
             assert self._process is not None  # `start` made one
             for job in again:
                 self._process.send(job.job)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.jobs.lines import LONGEST_LINE
 from TransferRiskLib.records import from_json, to_json
 
 VERSION = 1
@@ -178,8 +179,19 @@ def finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def encode_line(value: Mapping[str, Any]) -> bytes:
-    """A JSON object as one ASCII line: no encoding on the way can spoil it."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    """A JSON object as one ASCII line: no encoding on the way can spoil it.
+
+    Raises:
+        SettingsError: longer than what the other side takes for one line.
+        TypeError, ValueError: it has no JSON form.
+    """
+    line = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise SettingsError(
+            f"A record of {len(line) >> 20} MiB is longer than the {LONGEST_LINE >> 20} MiB of a line.",
+            hint="Give fewer cases at a time.",
+        )
+    return line
 
 
 def decode_line(line: bytes) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import tempfile
 import weakref
 from pathlib import Path
 
 import numpy as np
 
+from TransferRiskLib.discarding import discard, remove_orphans, temporary_prefix
 from TransferRiskLib.errors import SettingsError, StorageError
 from TransferRiskLib.volumes.io import write_volume
 from TransferRiskLib.volumes.volume import Volume
-
-_PREFIX = "transferrisk-"
 
 
 class ImageFolder:
@@ -50,7 +47,8 @@ class ImageFolder:
     def _write(self, volume: Volume) -> Path:
         self._count += 1
         path = self.path / f"{self._count:04d}.nrrd"
-        write_volume(volume, path, compress=False)
+        # a folder that was removed meanwhile must not come back with a patient's image in it
+        write_volume(volume, path, compress=False, make_folder=False)
         return path
 
 
@@ -72,7 +70,7 @@ class ExchangeFolder(ImageFolder):
         try:
             remove_orphans(parent)
             # mkdtemp gives the folder mode 0700.
-            super().__init__(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)))
+            super().__init__(Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=parent)))
         except OSError as error:
             raise StorageError(
                 f"A temporary folder cannot be made ({error.strerror or error}).",
@@ -83,38 +81,11 @@ class ExchangeFolder(ImageFolder):
 
     def close(self) -> None:
         """Remove the folder; again does nothing."""
-        self._finalizer()
+        if self._finalizer.detach() is not None:
+            discard(self.path)
 
     def __enter__(self) -> ExchangeFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def remove_orphans(parent: Path) -> None:
-    """Remove exchange folders of this user whose process is gone (POSIX only: elsewhere a process
-    cannot be asked for without risk, and the system cleans its temporary folder)."""
-    if sys.platform == "win32":
-        return
-    for folder in parent.glob(f"{_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
-        try:
-            own = folder.stat(follow_symlinks=False).st_uid == os.getuid()
-        except OSError:
-            continue
-        if own and owner.isdecimal() and not is_alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine runs; on Windows, where asking would end it, always true."""
-    if sys.platform == "win32":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -12,6 +12,8 @@ _INSTALL = (
     "Install or repair it on the Environment panel (in Slicer), or with pip in the worker's Python; "
     "the log says what failed."
 )
+_LAUNCHER, _LAST_LINES = "exit abnormally", 3
+_FATAL = "Fatal Python error: "
 _REPORT = "Run it again; if it stays so, report it together with the log."
 
 
@@ -46,11 +48,11 @@ def describe_exit(code: int | None, log_tail: str) -> Failed:
             Windows; None when it is not known.
         log_tail: The end of what the worker wrote to stderr.
     """
-    missing = _missing_module(log_tail)
+    missing = _missing_module(log_tail) if code == 1 else None  # what an uncaught exception ends with
     if missing:
         message = f"The worker process could not start: {missing} cannot be imported."
         return Failed("WorkerError", message, _INSTALL, None, log_tail)
-    words, hint = _exit_in_words(code)
+    words, hint = _launched_exit(log_tail) or _exit_in_words(code)
     message = f"The worker process {words} before the job was finished."
     return Failed("WorkerError", message, hint, None, log_tail)
 
@@ -73,6 +75,20 @@ def _exit_in_words(code: int | None) -> tuple[str, str]:
     if code in (0xC0000017, 0xC000012D):
         return "was ended because memory ran out", LOW_MEMORY_HINT
     return f"ended with exit code {code}", _REPORT
+
+
+def _launched_exit(log_tail: str) -> tuple[str, str] | None:
+    """How the Python behind Slicer's launcher died; None where no launcher says that it did.
+
+    CTKAppLauncher ends with the code 1 whatever ended the program that it started, and says "exit
+    abnormally" where that was a crash or a signal: the signal itself is lost.
+    """
+    if not any(_LAUNCHER in line for line in log_tail.splitlines()[-_LAST_LINES:]):
+        return None
+    fatal = log_tail.rpartition(_FATAL)[2].splitlines()[0] if _FATAL in log_tail else ""
+    if fatal:  # faulthandler could still write what it was
+        return f"crashed ({fatal.strip()})", _REPORT
+    return "was killed or crashed", f"Often the system does this when memory runs out. {LOW_MEMORY_HINT}"
 
 
 def _missing_module(log_tail: str) -> str | None:

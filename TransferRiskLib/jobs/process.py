@@ -103,21 +103,23 @@ class WorkerProcess:
         known = {self._process.pid, self.pid or self._process.pid}
         if sys.platform == "win32":
             for pid in known:
-                subprocess.Popen(
-                    ["taskkill", "/F", "/T", "/PID", str(pid)],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    creationflags=subprocess.CREATE_NO_WINDOW,
-                )
+                with contextlib.suppress(OSError):
+                    subprocess.Popen(
+                        ["taskkill", "/F", "/T", "/PID", str(pid)],
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        creationflags=subprocess.CREATE_NO_WINDOW,
+                    )
             return
         for pid in known:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                # The leader of our own making keeps its group's number even after it ended.
-                group = self._process.pid if pid == self._process.pid else os.getpgid(pid)
-                if group == os.getpgrp():
-                    os.kill(pid, signal.SIGKILL)
-                else:
-                    os.killpg(group, signal.SIGKILL)
+                # The leader of our own making keeps its group's number even after it ended. Any other
+                # process must be of our session: within a container a worker reports a number that out
+                # here is somebody else's, and numbers are given again.
+                if pid == self._process.pid:
+                    os.killpg(pid, signal.SIGKILL)
+                elif os.getsid(pid) == self._process.pid:
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)
 
     def _thread(self, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=target, name=f"worker-{target.__name__}", daemon=True)

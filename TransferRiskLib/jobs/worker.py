@@ -41,7 +41,8 @@ class EventStream:
         """Write one event.
 
         Raises:
-            TypeError, ValueError: a result that has no JSON form; nothing was written then.
+            SettingsError, TypeError, ValueError: a result that has no JSON form, or too much of it;
+                nothing was written then.
         """
         line = encode_event(Event(identity, body))
         with self._lock:
@@ -118,7 +119,7 @@ class Worker:
         del self._cancels[job.id]
         try:
             self._stream.send(job.id, last)
-        except (TypeError, ValueError) as error:
+        except (SettingsError, TypeError, ValueError) as error:
             self._stream.send(job.id, describe_exception(error))
 
     def _outcome(self, job: Job) -> Body:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from TransferRiskLib.discarding import temporary_prefix
 from TransferRiskLib.errors import ModelError, StorageError
 
 _MARKS = ("configs/metadata.json", "configs/card.json")
@@ -53,7 +54,7 @@ def unpacked(path: Path, weights: bool) -> Iterator[Path]:
         top = _top(names)
         if top is None:
             raise ModelError("is no packed bundle.", file=path, hint="It has no configs/metadata.json.")
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="transferrisk-bundle-"))
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix=temporary_prefix()))
         folder = Path(place) / (PurePosixPath(top).name or path.stem)
         try:
             _unpack(archive, top, folder, weights, path)

@@ -129,6 +129,8 @@ class Application:
             # The extension is looked for before anything is removed.
             extension = self._pytorch() if torch != "keep" and wheels is None else None
             if torch == "replace":
+                if wheels is not None:  # nothing goes before the folder is known to hold all of it
+                    slicer.util.pip_install(["--dry-run", "--ignore-installed", *arguments])
                 slicer.util.pip_uninstall("torch torchvision")
             if extension is not None:
                 extension.installTorch(askConfirmation=False)

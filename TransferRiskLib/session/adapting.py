@@ -101,8 +101,13 @@ class Adapting:
         """Where adapted models go, a folder a run."""
         return output_folder(self._desk.settings)
 
+    @property
+    def chosen_output_folder(self) -> str:
+        """The folder that the user chose; empty for the usual one."""
+        return self._desk.settings.get("OutputFolder")
+
     def set_output_folder(self, folder: str) -> None:
-        """Choose where adapted models go."""
+        """Choose where adapted models go; empty for the usual folder."""
         self._desk.settings.set("OutputFolder", str(folder))
         self._desk.tell("adapt")
 

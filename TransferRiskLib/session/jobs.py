@@ -104,7 +104,10 @@ class Jobs:
         """Hear the worker, and take the next step of preparing or applying."""
         worker = self._worker
         for event in worker.poll() if worker is not None else ():
-            self._hear(event)
+            try:
+                self._hear(event)
+            except Exception as error:  # the other events, and the end of the job, must not go with it
+                self._break_off(error)
         self._desk.flush()
         running = self._running
         if running is None or running.phase in ("running", "stopping"):
@@ -191,6 +194,15 @@ class Jobs:
             if isinstance(body, events.Message):
                 self._messages.append(running.plan.in_words(body.text))
         self._desk.note("job")
+
+    def _break_off(self, error: Exception) -> None:
+        """End a job that cannot be followed, on both sides."""
+        running = self._running
+        if running is None:
+            return
+        if self._worker is not None and running.identity is not None:
+            self._worker.cancel(running.identity)  # one that has ended is left alone
+        self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         details = "".join(traceback.format_exception(type(error), error, error.__traceback__))

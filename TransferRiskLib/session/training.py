@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +14,7 @@ from TransferRiskLib.adaptation.settings import AdaptationSettings
 from TransferRiskLib.atomic import write_json
 from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.cases.labels import LabelScheme
+from TransferRiskLib.discarding import discard
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.events import Body
@@ -121,15 +122,16 @@ class Adaptation(Plan):
         if self._folder is None:
             return
         if kind == "done":
-            shutil.rmtree(self._folder / INPUTS, ignore_errors=True)
-            (self._folder / REQUEST).unlink(missing_ok=True)
+            discard(self._folder / INPUTS)
+            with contextlib.suppress(OSError):  # held by a virus scanner, say: it names no image any more
+                (self._folder / REQUEST).unlink(missing_ok=True)
             self._drop_abandoned()
         elif is_folder(self._folder / WORK):
             if self._desk.state.adapted.folder == str(self._folder):
                 self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
             self._drop_abandoned()
         else:  # nothing was learnt: as if it had never begun
-            shutil.rmtree(self._folder, ignore_errors=True)
+            discard(self._folder)
             if self._desk.state.adapted.folder == str(self._folder):
                 self._keep(self._before)
 
@@ -144,7 +146,7 @@ class Adaptation(Plan):
         if old.status != "unfinished" or old.folder == str(self._folder):
             return
         if old.folder and is_resumable(Path(old.folder)):
-            shutil.rmtree(old.folder, ignore_errors=True)
+            discard(Path(old.folder))
 
     def _point(self, name: str, step: int, value: float) -> None:
         curve = self.curves.setdefault(name, [])

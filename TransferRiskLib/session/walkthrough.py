@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from TransferRiskLib.cases.simulate import TARGET_SITE, simulate_case, simulate_cohort
@@ -20,6 +21,14 @@ MODEL = "tissue-t1w"
 CASES = 3
 STEPS = 40
 """Enough to be stopped on the way, little enough for a processor."""
+
+
+def missing_packages(session: Session) -> list[str]:
+    """What Slicer's own Python lacks of what the walkthrough computes with; nothing where the user named
+    another Python for that."""
+    if session.environment.own_python:
+        return []
+    return [name for name in ("torch", "monai") if find_spec(name) is None]
 
 
 class Walkthrough:
@@ -52,7 +61,7 @@ class Walkthrough:
 
     def run(self, tell: Callable[[str], object] = lambda text: None) -> None:
         """All steps in order; `tell` is called with the name of each before it begins."""
-        models = str(self._session.adapting.output_folder)
+        models = self._session.adapting.chosen_output_folder
         try:
             self._run(tell)
         finally:

@@ -140,7 +140,12 @@ def check_component(count: int, component: int | None, path: Path) -> None:
 
 
 def write_volume(
-    volume: Volume, path: Path, compress: bool = True, *, metadata: Mapping[str, str] | None = None
+    volume: Volume,
+    path: Path,
+    compress: bool = True,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    make_folder: bool = True,
 ) -> None:
     """Write an image file, whole or not at all.
 
@@ -149,6 +154,7 @@ def write_volume(
         path: The ending chooses the format: `.nii.gz`, `.nii`, `.nrrd`, `.mha`.
         compress: Compress where the format can.
         metadata: Text fields for the header (NRRD).
+        make_folder: Make the folder where it is missing; else that is an error.
 
     Raises:
         ImageError: an ending of no format that is written.
@@ -157,7 +163,7 @@ def write_volume(
     image = _as_written(volume)
     for key, value in (metadata or {}).items():
         image.SetMetaData(key, value)
-    _write(image, Path(path), compress)
+    _write(image, Path(path), compress, make_folder)
 
 
 def write_volumes(volumes: Sequence[Volume], path: Path, compress: bool = True) -> None:
@@ -171,12 +177,12 @@ def _as_written(volume: Volume) -> sitk.Image:
     return volume.to_sitk()
 
 
-def _write(image: sitk.Image, path: Path, compress: bool) -> None:
+def _write(image: sitk.Image, path: Path, compress: bool, make_folder: bool = True) -> None:
     if not path.name.casefold().endswith(WRITABLE_ENDINGS):
         raise ImageError(
             "has a file ending that is not written.", file=path, hint=f"Use {', '.join(WRITABLE_ENDINGS)}."
         )
-    with atomic_path(path) as scratch:
+    with atomic_path(path, make_folder) as scratch:
         try:
             with quiet_itk():
                 sitk.WriteImage(image, str(scratch), useCompression=compress)
