@@ -169,8 +169,8 @@ class TransferRiskTest(ScriptedLoadableModuleTest):
         missing = missing_packages(widget.logic.session)
         if missing:
             self.skipTest(
-                f"Slicer's Python lacks {', '.join(missing)}: open the module Transfer Risk, section Environment, "
-                "Install / repair; or name another Python in the variable TRANSFERRISK_PYTHON."
+                f"Slicer's Python lacks {', '.join(missing)}: open the module Transfer Risk, section "
+                "Environment, Install / repair; or name another Python in the variable TRANSFERRISK_PYTHON."
             )
 
         def save(path):

@@ -80,6 +80,11 @@ def test_the_session_knows_whether_the_module_is_shown(desk: SimpleNamespace) ->
     ]  # fmt: skip
 
 
+def test_models_on_the_disk_are_looked_at_again_when_the_module_is_shown(desk: SimpleNamespace) -> None:
+    desk.window.enter()
+    assert ("models.refresh",) in [call[:1] for call in desk.session.calls]
+
+
 def test_verdicts_are_asked_again_when_a_job_starts(desk: SimpleNamespace) -> None:
     desk.session.jobs.busy = True
     desk.session.refusals["maps.can_compute"] = "A job is running."

@@ -141,8 +141,13 @@ def test_an_adaptation_ends_with_curves_audit_and_a_model_that_segments(
 def test_models_are_ranked_on_the_cases(ready, bundle, finish, tmp_path):
     shutil.copytree(bundle, tmp_path / "twin")
     ready.models.add(tmp_path / "twin")
+    broken = shutil.copytree(bundle, tmp_path / "broken")
+    (broken / "models" / "model.pt").write_bytes(b"no weights")  # its card is as good as any
+    ready.models.add(broken)
     ready.models.rank()
-    assert finish(ready).kind == "done", ready.jobs.outcome
+    outcome = finish(ready)
+    assert outcome.kind == "done" and "broken:" in outcome.message
+    assert broken not in ready.models.ranked_paths()
     header, rows = ready.models.ranking()
     assert header[0] == "Model" and "posterior" in header
     assert {bundle, tmp_path / "twin"} <= set(ready.models.ranked_paths())

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from TransferRiskLib.demo_models import demo_models
 from TransferRiskLib.mrml.scenes import load_scene, save_scene
 from TransferRiskLib.session import session as session_module
 from TransferRiskLib.session.joining import joined
 from TransferRiskLib.session.session import Session
+from TransferRiskLib.session.source_models import here
 from TransferRiskLib.session.state import (
     AdaptChoice,
     AdaptRun,
@@ -21,7 +23,7 @@ from TransferRiskLib.session.state import (
     SegmentChoice,
     SessionState,
 )
-from TransferRiskLib.session.stored import PARAMETER, load_state
+from TransferRiskLib.session.stored import PARAMETER, load_state, save_state
 from TransferRiskLib.tasks.results import ClassSummary
 
 NEWER = '{"version": 99, "state": {}}'
@@ -288,3 +290,23 @@ def test_where_both_chose_something_ours_stays_and_rows_get_keys_and_names_of_th
     without = joined(replace(FULL, runs=(), model="", display=MapDisplay()), other)
     assert (without.model, without.display) == ("n", MapDisplay("r", "A"))
     assert joined(replace(FULL, display=MapDisplay(opacity=0.5)), other).display == MapDisplay("r (2)", "A")
+
+
+def test_a_demonstration_model_is_found_where_this_installation_has_it():
+    ours = demo_models()["tissue-t1w"]
+    for folder in (
+        "/opt/Slicer-5.12/TransferRiskLib/demo_models",
+        "C:\\Slicer\\TransferRiskLib\\demo_models",
+    ):
+        separator = "/" if folder.startswith("/") else "\\"
+        assert here(f"{folder}{separator}tissue-t1w") == str(ours)
+    for other in ("", str(ours), "/models/tissue-t1w", "/x/demo_models/other"):
+        assert here(other) == other
+
+
+def test_a_scene_of_another_installation_brings_its_demonstration_model(stage, scene):
+    node = stage.parameter_node()
+    state = replace(stage.state, model="/elsewhere/TransferRiskLib/demo_models/tissue-t1w")
+    save_state(state, node)
+    stage.load_from(node)
+    assert stage.state.model == str(demo_models()["tissue-t1w"]) and stage.models.can_use()[0]

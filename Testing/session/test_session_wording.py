@@ -137,6 +137,16 @@ def test_the_card_the_ranking_and_its_table(ready, bundle) -> None:
     header, rows = session.models.ranking()
     assert translated(*header)
     assert rows == (("matched", "0.750", "0.100", "-0.500"), ("tiny", "0.250", "", "-0.500"))
+    entries = tuple(replace(entry, origin="adapted") for entry in session.models.entries)
+    session.models._entries = entries
+    assert bundle in [entry.path for entry in entries]
+    assert translated(session.models.ranking()[1][1][0].replace("tiny", ""))
+
+
+def test_a_card_says_what_it_does_not_state(ready) -> None:
+    session, _ = ready
+    rows = dict(session.models.card_summary())
+    assert rows["«Licence»"] == "«not stated»"
 
 
 def test_maps_their_table_titles_and_score(ready, bundle, played, finish) -> None:

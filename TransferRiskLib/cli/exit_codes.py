@@ -17,5 +17,5 @@ def exit_code_help() -> str:
         waiting += kind.__subclasses__()
         doc = (kind.__doc__ or kind.__name__).splitlines()[0]
         meanings.setdefault(kind.exit_code, "Any other error." if kind is TransferRiskError else doc)
-    meanings[SOME_FAILED] = "Finished, but some of the scans failed; the result says which."
+    meanings[SOME_FAILED] = "Finished, but some scans or models failed; the result says which."
     return "exit codes:\n" + "\n".join(f"  {code:3d}  {text}" for code, text in sorted(meanings.items()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from TransferRiskLib.cli.cohort_options import add_cohort, cohort_input
 from TransferRiskLib.cli.command import Command, Given, add_output
+from TransferRiskLib.cli.exit_codes import SOME_FAILED
 from TransferRiskLib.cli.prediction_options import add_prediction, prediction_settings
 from TransferRiskLib.cli.tables import table, unnamed_lines
 from TransferRiskLib.tasks.requests import RankRequest
@@ -51,7 +52,12 @@ def _show(result: RankResult) -> list[str]:
     ]
     header = ["model", "score", *(["without curves"] if curves else []), "LEEP", *labels]
     remarks = [line for score in result.scores for line in unnamed_lines(score)]
-    return [*table(header, rows), "", *remarks, f"table: {result.table}"]
+    missed = [f"left out: {model.path}: {model.reason}" for model in result.left_out]
+    return [*table(header, rows), "", *remarks, *missed, f"table: {result.table}"]
+
+
+def _exit_code(result: RankResult) -> int:
+    return SOME_FAILED if result.left_out else 0
 
 
 COMMAND = Command(
@@ -67,4 +73,5 @@ COMMAND = Command(
     add_options=_add_options,
     request=_request,
     show=_show,
+    exit_code=_exit_code,
 )

@@ -124,6 +124,7 @@ class Window:
         """The module is shown again, perhaps after Segment Editor has changed a segmentation."""
         self._application.close_segment_editor()
         self._session.maps.enter()
+        self._session.models.refresh()  # models come and go on the disk
         self.scene_changed()
         self.refresh()
 

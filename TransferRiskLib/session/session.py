@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from TransferRiskLib.errors import SettingsError
@@ -14,7 +15,7 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.joining import joined
 from TransferRiskLib.session.maps import Maps
 from TransferRiskLib.session.segmenting import Segmenting
-from TransferRiskLib.session.source_models import SourceModels
+from TransferRiskLib.session.source_models import SourceModels, here
 from TransferRiskLib.session.state import SessionState
 from TransferRiskLib.session.stored import (
     PARAMETER,
@@ -126,7 +127,7 @@ class Session:
         Raises:
             SettingsError: it cannot be read; the state stays as it is.
         """
-        state = load_state(parameter_node)
+        state = _loaded(parameter_node)
         if state != self._desk.state:
             self._replace(state)
             self.maps.refresh()
@@ -176,7 +177,7 @@ class Session:
             self._read(node, self._join)
 
     def _join(self, node: Node) -> None:
-        state = joined(self._desk.state, load_state(node))
+        state = joined(self._desk.state, _loaded(node))
         if state != self._desk.state:
             self._desk.update(state, "state")
             self.maps.refresh()
@@ -223,3 +224,9 @@ class Session:
     def _model_name(self) -> str:
         chosen = self.models.chosen
         return chosen.name if chosen is not None else ""
+
+
+def _loaded(node: Node) -> SessionState:
+    """The state of a parameter node, perhaps from another computer."""
+    state = load_state(node)
+    return replace(state, model=here(state.model))

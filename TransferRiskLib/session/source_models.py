@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from TransferRiskLib.cases.case import Cohort
@@ -14,6 +14,7 @@ from TransferRiskLib.demo_models import demo_models
 from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import list_models, read_card
+from TransferRiskLib.places import is_folder
 from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
 from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.jobs import Jobs
@@ -23,7 +24,7 @@ from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
-from TransferRiskLib.tasks.results import RankResult
+from TransferRiskLib.tasks.results import ModelScore, RankResult
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -171,7 +172,7 @@ class SourceModels:
         curves = any(score.without_curves is not None for score in scores)
         rows = tuple(
             (
-                score.model,
+                self._ranked_name(score),
                 f"{score.normalised:.3f}",
                 *((_number(score.without_curves),) if curves else ()),
                 f"{score.leep:.3f}",
@@ -181,6 +182,12 @@ class SourceModels:
         )
         without = (_("Without curves"),) if curves else ()
         return (_("Model"), _("Score (0 to 1)"), *without, _("LEEP (nats)"), *labels), rows
+
+    def _ranked_name(self, score: ModelScore) -> str:
+        """A model that was adapted here may have learnt from the very cases that it is scored on."""
+        adapted = any(entry.path == score.path and entry.origin == "adapted" for entry in self._entries)
+        text = _("{model} (adapted here, perhaps to these cases)")
+        return text.format(model=score.model) if adapted else score.model
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""
@@ -220,6 +227,15 @@ class SourceModels:
 
     def _keep_added(self, paths: list[Path]) -> None:
         self._desk.settings.set("AddedModels", json.dumps([str(path) for path in paths]))
+
+
+def here(model: str) -> str:
+    """The path of a model in a scene from another computer or installation, where it is a demonstration
+    model, which every installation has; any other path as it is."""
+    path = PurePath(model.replace("\\", "/"))
+    ours = demo_models().get(path.name)
+    moved = ours is not None and path.parent.name == ours.parent.name and not is_folder(model)
+    return str(ours) if moved else model
 
 
 def _number(value: float | None) -> str:
@@ -275,4 +291,7 @@ class _RankPlan(ExchangePlan):
 
     def apply(self, result: Any) -> Iterator[str]:
         self.desk.update(replace(self.desk.state, ranking=result.scores), "models")
+        if result.left_out:
+            reasons = " ".join(f"{model.path.name}: {model.reason}" for model in result.left_out)
+            self.closing = _("Left out, for they cannot be opened: {reasons}").format(reasons=reasons)
         yield _("Ranking")

@@ -12,7 +12,7 @@ from TransferRiskLib.adaptation.grounds import Grounds, curves_help
 from TransferRiskLib.adaptation.input_curves import LEAST_GAIN
 from TransferRiskLib.adaptation.settings import preset_settings
 from TransferRiskLib.atomic import made_folder, write_json, write_text
-from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.errors import ModelError, SettingsError
 from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.prepare import prepare
 from TransferRiskLib.inference.settings import PredictionSettings
@@ -22,7 +22,7 @@ from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
-from TransferRiskLib.tasks.results import ModelScore, RankResult
+from TransferRiskLib.tasks.results import LeftOut, ModelScore, RankResult
 from TransferRiskLib.tasks.space import demand_space, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
 from TransferRiskLib.tasks.target import Target
@@ -37,18 +37,29 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
     With curves, the cases are all in memory for a fit, as in an adaptation. Writes `ranking.csv` and
     `ranking.json` into the output folder.
 
+    A model that cannot be opened is left out, and named in the result.
+
     Raises:
-        SettingsError: no models. ModelError, CaseError, ...: see the parts.
+        SettingsError: no models. ModelError: none of them can be opened. CaseError, ...: see the parts.
     """
     if not request.models:
         raise SettingsError("There are no models to rank.", hint="Name at least one.")
     progress.stage("Checking models and cases", len(request.models))
-    models = []
+    models, left_out, problem = [], [], None
     for path in request.models:
-        model = open_model(path)
+        try:
+            model = open_model(path)
+        except ModelError as error:
+            problem = problem or error
+            left_out.append(LeftOut(path, str(error)))
+            progress.message(f"{path} is left out: {error}", "warning")
+            progress.step()
+            continue
         target = Target(_own_channels(request.target, model), model.card, labelled=True)
         models.append((path, model, target))
         progress.step()
+    if problem is not None and not models:
+        raise problem
     _check_channel_map(request, [model for _, model, _ in models])
     # the states of one model are gone before the next one's are made
     demand_space(request.output, max(space_for_states(target, model) for _, model, target in models))
@@ -82,9 +93,10 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
         [case.name for case in request.target.cohort.cases],
         {"input_curves": request.input_curves, "prediction": to_json(request.prediction)},
     )
-    write_json(request.output / "ranking.json", {"scores": to_json(results), "provenance": about})
+    found = {"scores": to_json(results), "left_out": to_json(tuple(left_out)), "provenance": about}
+    write_json(request.output / "ranking.json", found)
     progress.artifact(request.output / "ranking.csv", "ranking")
-    return RankResult(results, request.output / "ranking.csv")
+    return RankResult(results, request.output / "ranking.csv", tuple(left_out))
 
 
 class _Scorer:

@@ -45,11 +45,24 @@ class ModelScore:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A model that could not be ranked, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class RankResult:
-    """Models, best first, and the table that shows them (`ranking.csv`, `ranking.json`)."""
+    """Models, best first, and the table that shows them (`ranking.csv`, `ranking.json`).
+
+    Attributes:
+        left_out: Models that could not be opened; the others are compared without them.
+    """
 
     scores: tuple[ModelScore, ...]
     table: Path
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
