@@ -242,7 +242,7 @@ def test_help_teaches(command: str | None, capsys: pytest.CaptureFixture[str]) -
     assert ended.value.code == 0
     assert f"transferrisk {command or 'adapt'} " in text
     assert "  130  The user stopped the work" in text
-    assert "   10  Finished, but some of the scans failed" in text
+    assert "   10  Finished, but some scans or models failed" in text
 
 
 def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

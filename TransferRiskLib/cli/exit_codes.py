@@ -5,7 +5,7 @@ from __future__ import annotations
 from TransferRiskLib.errors import TransferRiskError
 
 SOME_FAILED = 10
-"""The command finished, but some of the scans failed."""
+"""The command finished, but some of the scans or models failed."""
 
 
 def exit_code_help() -> str:
