@@ -216,6 +216,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/target_labels.py
   session/training.py
   session/walkthrough.py
+  session/watching.py
   session/workload.py
   tasks/__init__.py
   tasks/adapt.py

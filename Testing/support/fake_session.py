@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,6 +82,7 @@ class FakeSession:
             "cases",
             rows=rows,
             channels=("T1",),
+            glance=nullcontext,
             volumes=lambda key: {"T1": {"a": "v1", "b": "v2"}[key]},
             missing=lambda key: [] if key == "a" else ["The segmentation is missing."],
             remarks=lambda key: [],

@@ -105,15 +105,16 @@ class Window:
         busy = self._session.jobs.busy
         if busy != self._was_busy:
             self._was_busy, self._verdicts_stale = busy, True
-        for panel in self.panels:
-            if panel.stale:
-                panel.stale = False
-                panel.refresh()
-                self._verdicts_stale |= panel is not self.job_line
-        if self._verdicts_stale:
-            self._verdicts_stale = False
+        with self._session.cases.glance():
             for panel in self.panels:
-                panel.allow()
+                if panel.stale:
+                    panel.stale = False
+                    panel.refresh()
+                    self._verdicts_stale |= panel is not self.job_line
+            if self._verdicts_stale:
+                self._verdicts_stale = False
+                for panel in self.panels:
+                    panel.allow()
 
     def scene_changed(self) -> None:
         """Nodes came or went: names in the tables and what can work may differ."""

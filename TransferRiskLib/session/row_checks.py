@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from TransferRiskLib.cases.labels import BACKGROUND
@@ -17,6 +18,7 @@ from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
+_GIVEN = re.compile(r"Segment_\d+")
 
 
 def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) -> list[str]:
@@ -110,8 +112,41 @@ def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[
     """What is no obstacle but worth knowing."""
     found = []
     if isinstance(row, CaseRow):
-        found = [*_overlaps(desk, row), *_slices(desk, row, card.channels if card else tuple(row.channels))]
+        channels = card.channels if card else tuple(row.channels)
+        found = [*_overlaps(desk, row), *_slices(desk, row, channels), *_unnamed(desk, row)]
     return found + (_contrasts(desk, row, card) if card is not None else [])
+
+
+def _unnamed(desk: Desk, row: CaseRow) -> list[str]:
+    """Segments with the name that Segment Editor gives: hardly the name of a label."""
+    node = desk.node(row.segmentation)
+    names = [label.name for label in annotation.segments_of(node)] if node is not None else []
+    own = [name for name in names if name not in row.labels and _GIVEN.fullmatch(name)]
+    text = _("Its segment {names} becomes a label of that name: rename it, or say which label it is.")
+    return [text.format(names=", ".join(own))] if own else []
+
+
+def repeated(row: CaseRow, rows: Sequence[CaseRow]) -> list[str]:
+    """Whether another row has the same annotation: one of them held out would be no test."""
+    others = [other.name for other in rows if other.key != row.key and other.segmentation == row.segmentation]
+    text = _("It has the segmentation of {others} too.")
+    return [text.format(others=", ".join(others))] if row.segmentation and others else []
+
+
+def lacking_labels(row: CaseRow, own: Sequence[str], all_labels: Sequence[str]) -> list[str]:
+    """Labels of other cases that a wholly annotated case has nothing of: it is background there.
+
+    Args:
+        row: The case.
+        own: Labels that its segments stand for.
+        all_labels: Those of all cases.
+    """
+    known = {name.casefold() for name in own}
+    lacks = [name for name in all_labels if name.casefold() not in known]
+    if row.region != "everything" or not row.segmentation or not own or not lacks:
+        return []
+    text = _("It has no {labels}: where it is to be seen in this scan, it counts as background.")
+    return [text.format(labels=", ".join(lacks))]
 
 
 def _slices(desk: Desk, row: CaseRow, channels: Sequence[str]) -> list[str]:

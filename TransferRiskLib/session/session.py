@@ -27,6 +27,7 @@ from TransferRiskLib.session.stored import (
     save_state,
 )
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.session.watching import Watch
 
 CHANGES = ("models", "cases", "maps", "display", "adapt", "curves", "segment", "environment", "job", "state")
 """What callbacks are told: the list or choice of models, the case rows, runs of maps, how maps are
@@ -81,6 +82,7 @@ class Session:
         self.segmenting = Segmenting(self._desk, self.jobs, self.models, self.cases)
         self.problem = ""
         self._nodes_changed = False
+        self._watch = Watch(self._desk)
         self._kept: tuple[Node, str] | None = None  # the node that was written last, and its text
         self._observers = self._observe()
         # Slicer makes the window when the module is opened, perhaps long after a saved scene was.
@@ -107,6 +109,8 @@ class Session:
             time.sleep(_YIELD_SECONDS)
         self.jobs.advance()
         if self._nodes_changed:
+            self._watch.again()
+        if self._watch.settled() or self._nodes_changed:
             self._nodes_changed = False
             for change in ("cases", "segment", "maps"):
                 self._desk.note(change)
@@ -141,6 +145,7 @@ class Session:
         for observer in self._observers:
             self._desk.scene.RemoveObserver(observer)
         self._observers = []
+        self._watch.close()
         self.jobs.disconnect()
 
     def _observe(self) -> list[int]:

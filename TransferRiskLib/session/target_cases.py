@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from TransferRiskLib.cases.labels import BACKGROUND, LabelScheme
@@ -36,6 +38,34 @@ class TargetCases:
     def __init__(self, desk: Desk, jobs: Jobs, card: Callable[[], ModelCard | None]) -> None:
         self._desk, self._jobs, self._card = desk, jobs, card
         self._suggestions: tuple[Suggestion, ...] = ()
+        self._asked_model = ""
+        self._seen: dict[tuple[object, str], list[str]] | None = None
+        self._labels: tuple[LabelScheme | None] | None = None
+
+    @contextmanager
+    def glance(self) -> Iterator[None]:
+        """Within it every row is checked once at most, however many ask: for a pass over the window, in
+        which nothing changes."""
+        self._seen, self._labels = {}, None
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    def _once_labels(self) -> LabelScheme | None:
+        if self._seen is None:
+            return self.target_labels()
+        if self._labels is None:
+            self._labels = (self.target_labels(),)
+        return self._labels[0]
+
+    def _once(self, check: Callable[[CaseRow], list[str]], row: CaseRow) -> list[str]:
+        if self._seen is None:
+            return check(row)
+        found = self._seen.get((check, row.key))
+        if found is None:
+            found = self._seen[check, row.key] = check(row)
+        return list(found)
 
     # -- the table ------------------------------------------------------------------------------
 
@@ -54,17 +84,27 @@ class TargetCases:
 
     def missing(self, key: str) -> list[str]:
         """What a row lacks to be trained on, in sentences; empty when it is complete."""
-        row = self._desk.state.case(key)
-        return self.missing_images(key) + row_checks.missing_annotation(self._desk, row, self._wanted(row))
+        return self.missing_images(key) + self._once(self._missing_annotation, self._desk.state.case(key))
 
     def missing_images(self, key: str) -> list[str]:
         """What a row lacks to be looked at by the model, annotated or not."""
-        row = self._desk.state.case(key)
+        return self._once(self._missing_images, self._desk.state.case(key))
+
+    def _missing_images(self, row: CaseRow) -> list[str]:
         return row_checks.missing_images(self._desk, row, self._wanted(row))
+
+    def _missing_annotation(self, row: CaseRow) -> list[str]:
+        return row_checks.missing_annotation(self._desk, row, self._wanted(row))
 
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
-        return row_checks.remarks(self._desk, self._desk.state.case(key), self._card())
+        row, scheme = self._desk.state.case(key), self._once_labels()
+        own = [label for segment in self.segments(key) if (label := self.label_of(key, segment)) is not None]
+        return [
+            *row_checks.remarks(self._desk, row, self._card()),
+            *row_checks.repeated(row, self.rows),
+            *row_checks.lacking_labels(row, own, scheme.names[1:] if scheme is not None else ()),
+        ]
 
     def is_labelled(self, key: str) -> bool:
         """Whether the row has a segmentation with anything in it."""
@@ -249,6 +289,8 @@ class TargetCases:
             return no(reason)
         if not self._desk.state.model:
             return no(_("Choose a source model first."))
+        if self._card() is None:
+            return no(_("The source model cannot be used: section 1 says why."))
         if self._desk.state.statistics_of_model() is None:
             return no(_("Compute a risk map with this model first: it tells what to expect."))
         if not self.usable_unlabelled():
@@ -258,21 +300,24 @@ class TargetCases:
     def suggest_next(self) -> None:
         """Start the job that finds the scan to annotate next; see `suggestions` ("cases" changes)."""
         demand(self.can_suggest_next())
-        self._jobs.start(Suggest(self._desk, self.usable_unlabelled(), self.channels, self._suggest))
+        answer = partial(self._suggest, self._desk.state.model)
+        self._jobs.start(Suggest(self._desk, self.usable_unlabelled(), self.channels, answer))
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """The last answer, the most worthwhile first; annotated and removed cases drop out.
+        """The last answer, the most worthwhile first; annotated and removed cases, and those whose scan is
+        gone, drop out, and all of them when another model is chosen.
 
         Scans of patients of whom another one is annotated come last: they are likely to teach less.
         """
         rows = {row.key: row for row in self.rows}
         labelled = {key for key in rows if self.is_labelled(key)}
         known = {patient_of_row(self._desk, rows[key]) for key in labelled}
+        asked = self._suggestions if self._desk.state.model == self._asked_model else ()
         left = [
-            replace(s, known_patient=patient_of_row(self._desk, rows[s.key]) in known)
-            for s in self._suggestions
-            if s.key in rows.keys() - labelled
+            replace(s, name=rows[s.key].name, known_patient=patient_of_row(self._desk, rows[s.key]) in known)
+            for s in asked
+            if s.key in rows.keys() - labelled and self._drawn_on(s.key) is not None
         ]
         return tuple(sorted(left, key=lambda suggestion: suggestion.known_patient))
 
@@ -287,8 +332,8 @@ class TargetCases:
         """The scene changed as a whole."""
         self._suggestions = ()
 
-    def _suggest(self, suggestions: tuple[Suggestion, ...]) -> None:
-        self._suggestions = suggestions
+    def _suggest(self, model: str, suggestions: tuple[Suggestion, ...]) -> None:
+        self._suggestions, self._asked_model = suggestions, model
         self._desk.tell("cases")
 
     def _lacks_itself(self, row: CaseRow) -> list[str]:
