@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from TransferRiskLib.jobs.exchange import is_alive
+from TransferRiskLib.discarding import is_alive
 
 RENEW_SECONDS = 15.0
 STALE_SECONDS = 300.0
