@@ -13,6 +13,7 @@ BUTTONS = [
     ("forgetModelButton", "models.forget", (Path("tissue-t1w"),)),
     ("rankButton", "models.rank", ()),
     ("addCaseButton", "cases.add", ()),
+    ("addScanButton", "segmenting.add", ()),
     ("removeCaseButton", "cases.remove", ("a",)),
     ("suggestButton", "cases.suggest_next", ()),
     ("computeMapButton", "maps.compute", ()),

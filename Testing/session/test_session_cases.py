@@ -10,11 +10,11 @@ from case_files import image_values, put
 
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.simulate import simulate_cohort
-from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml.annotation import segments_of
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import add_volume, geometry_of, volume_from_node
 from TransferRiskLib.mrml.segmentations import add_segmentation
+from TransferRiskLib.session import loading
 from TransferRiskLib.session.drawings import Drawing, read_drawing
 from TransferRiskLib.session.guessing import find_cases, unique
 from TransferRiskLib.volumes.geometry import Geometry
@@ -74,10 +74,25 @@ def test_a_folder_of_cases_is_loaded_a_volume_a_tick_with_its_labels(stage, scen
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
 
 
-def test_a_folder_without_cases_is_refused_at_once(stage, tmp_path):
-    with pytest.raises(CaseError):
-        stage.cases.add_folder(tmp_path)
+def test_a_folder_without_cases_is_refused(stage, finish, tmp_path):
+    stage.cases.add_folder(tmp_path)
+    outcome = finish(stage)
+    assert outcome.kind == "error" and str(tmp_path) in outcome.message and outcome.hint
     assert not stage.jobs.busy
+
+
+def test_a_folder_is_read_beside_the_gui_thread(stage, finish, tmp_path, monkeypatch):
+    put(tmp_path / "cohort" / "Anna" / "T1.nii.gz", image_values())
+    threads, real = [], loading.read_cohort
+
+    def watched(*arguments, **options):
+        threads.append(threading.current_thread())
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loading, "read_cohort", watched)
+    stage.cases.add_folder(tmp_path / "cohort")
+    assert threads == []
+    assert finish(stage).kind == "done" and threads and threading.main_thread() not in threads
 
 
 def test_cancelling_a_load_takes_back_what_was_loaded(stage, scene, tmp_path):

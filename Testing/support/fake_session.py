@@ -128,6 +128,7 @@ class FakeSession:
             curves={"Fold 1: loss": ((0.0, 1.0),)},
             outcome_sentence="Transfer helped: mean Dice 0.81 instead of 0.74 from scratch.",
             audit_table=lambda: audit,
+            unfinished=Path("models") / "adapted-1",
             bundle=Path("models") / "adapted",
             show_curves=lambda: "chart",
         )
@@ -147,6 +148,7 @@ class FakeSession:
         )
         self.environment = self._part(
             "environment",
+            knows_device=True,
             summary=lambda: (("Python", "3.12"), ("torch", "2.13"), ("monai", "1.6")),
             warnings=lambda: (),
             report=None,

@@ -27,7 +27,7 @@ from TransferRiskLib.panels.widgets import (
 class AdaptPanel(Panel):
     """Settings and estimate before the start, curves while it runs, audit and model afterwards."""
 
-    changes: ClassVar[frozenset[str]] = frozenset({"adapt", "cases", "models"})
+    changes: ClassVar[frozenset[str]] = frozenset({"adapt", "cases", "models", "environment"})
     tables = ("auditTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -57,7 +57,8 @@ class AdaptPanel(Panel):
         for option in self._options:
             option.show(adapting.settings)
         estimate = adapting.estimate()
-        say(ui.estimateLabel, estimate.sentence if estimate else "")
+        unknown = "" if self.session.environment.knows_device else _("Check, in section 6, tells the device.")
+        say(ui.estimateLabel, f"{estimate.sentence} {unknown}".strip() if estimate else "")
         say(ui.outcomeLabel, adapting.outcome_sentence)
         header, rows = adapting.audit_table()
         fill(ui.auditTable, header, rows, stretch=0)
@@ -67,7 +68,8 @@ class AdaptPanel(Panel):
     def allow(self) -> None:
         ui, adapting = self.ui, self.session.adapting
         allow(ui.adaptButton, adapting.can_start(), _("Train on the cases whose use is “train”."))
-        allow(ui.resumeButton, adapting.can_resume(), _("Go on where the last adaptation stopped."))
+        tip = _("Go on where the adaptation in {folder} stopped.").format(folder=adapting.unfinished)
+        allow(ui.resumeButton, adapting.can_resume(), tip)
         tip = _("Time a few training steps with this model on this computer, for the estimate.")
         allow(ui.measureButton, adapting.can_measure(), tip)
         self._allow_curve()

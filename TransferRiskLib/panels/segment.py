@@ -48,6 +48,7 @@ class SegmentPanel(Panel):
             lambda v: self.attempt(lambda: part.set_options(probabilities=v)),
         )
         self.on_click("addScansFromSceneButton", part.add_from_scene)
+        self.on_click("addScanButton", lambda: self._go_to(part.add()))
         self.on_click("addScanFolderButton", self._add_folder)
         self.on_click("removeScanButton", lambda: part.remove(self._key))
         self.on_click("segmentButton", part.segment)
@@ -125,6 +126,10 @@ class SegmentPanel(Panel):
         if row >= 0:
             self._key = self.session.segmenting.rows[row].key
         self.stale = True  # one scan is always selected
+
+    def _go_to(self, key: str) -> None:
+        self._key = key
+        self.stale = True
 
     def _tick(self, item: Any) -> None:
         if item.column() == 0:

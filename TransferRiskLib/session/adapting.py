@@ -18,14 +18,14 @@ from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no, p
 from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
-from TransferRiskLib.session.output import output_folder
+from TransferRiskLib.session.output import output_folder, run_folders
 from TransferRiskLib.session.patients import patient_of_row
 from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.saving import SaveModel
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
-from TransferRiskLib.session.training import Adaptation, Resumption, is_resumable
+from TransferRiskLib.session.training import Adaptation, Resumption, is_finished, is_resumable
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -176,21 +176,33 @@ class Adapting:
         )
 
     def can_resume(self) -> Verdict:
-        """Whether the latest adaptation is unfinished and its files are there."""
+        """Whether there is an unfinished adaptation whose files are there."""
         ok, reason = self._jobs.can_start()
         if not ok:
             return no(reason)
-        if self.run.status != "unfinished":
-            return no(_("There is no unfinished adaptation."))
-        if not is_resumable(Path(self.run.folder)):
+        if self.unfinished is not None:
+            return YES
+        if self.run.status == "unfinished":
             text = _("The files of the unfinished adaptation are gone: {folder}")
             return no(text.format(folder=self.run.folder))
-        return YES
+        return no(_("There is no unfinished adaptation."))
+
+    @property
+    def unfinished(self) -> Path | None:
+        """The folder of the run to resume: the scene's own; else the latest of the output folder that
+        neither finished nor belongs to a scene that was saved since, after a crash, say."""
+        own = Path(self.run.folder) if self.run.status == "unfinished" else None
+        if own is not None and is_resumable(own):
+            return own
+        left = [f for f in run_folders(self._desk.settings) if is_resumable(f) and not is_finished(f)]
+        return left[-1] if left else None
 
     def resume(self) -> None:
-        """Go on with the latest adaptation, on the cases as they were when it started."""
+        """Go on with an unfinished adaptation, on the cases as they were when it started."""
         demand(self.can_resume())
-        self._begin(Resumption(self._desk, lambda model, seconds: self._models.refresh()))
+        folder = self.unfinished
+        assert folder is not None
+        self._begin(Resumption(self._desk, folder, lambda model, seconds: self._models.refresh()))
 
     @property
     def run(self) -> AdaptRun:

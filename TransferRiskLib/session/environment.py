@@ -111,6 +111,11 @@ class Environment:
         self._desk.settings.set("Device", device)
         self._desk.tell("environment")
 
+    @property
+    def knows_device(self) -> bool:
+        """Whether the device was chosen, or the worker has told what there is."""
+        return self.device != "auto" or self._report is not None
+
     def device_kind(self) -> str:
         """`cuda`, `mps` or `cpu`: what `auto` will take, as far as the worker told, else the CPU."""
         device = self.device

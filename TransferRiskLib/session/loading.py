@@ -34,9 +34,6 @@ class LoadCases(Plan):
         channels: The model's channels; empty takes the files' own.
         insert: Takes the rows of what was loaded.
         labels: Whether labels are loaded too.
-
-    Raises:
-        TransferRiskError: the folder holds no cases.
     """
 
     task, patient_apply = "load", True
@@ -50,16 +47,18 @@ class LoadCases(Plan):
         labels: bool = True,
     ) -> None:
         self._desk, self._channels, self._insert, self._labels = desk, tuple(channels), insert, labels
-        self._cohort = _read(path, self._channels)
-        self._shelf = Shelf(desk.scene, self._cohort.name or path.stem)
+        self._path, self._shelf = path, Shelf(desk.scene, path.stem)
 
     @property
     def title(self) -> str:
         return _("Loading cases")
 
     def apply(self, result: Any) -> Iterator[str]:
+        # Thousands of headers, on a network perhaps: not in the click.
+        cohort = yield from in_background(partial(_read, self._path, self._channels))
+        self._shelf = Shelf(self._desk.scene, cohort.name or self._path.stem)
         rows = []
-        for case in self._cohort.cases:
+        for case in cohort.cases:
             channels: dict[str, str] = {}
             first: Node = None
             for channel, file in self._wanted(case).items():
@@ -74,7 +73,7 @@ class LoadCases(Plan):
             segmentation = None
             labels: dict[str, str | None] = {}
             if self._labels and case.labels is not None and first is not None:
-                segmentation, labels = yield from self._load_labels(case, first)
+                segmentation, labels = yield from self._load_labels(case, first, cohort.scheme)
                 yield _("{case}: labels").format(case=case.name)
             rows.append(CaseRow("", case.name, channels, segmentation, labels, patient=case.subject or ""))
         overlay.show_in_slices(self._desk.scene, first)
@@ -92,10 +91,12 @@ class LoadCases(Plan):
             return {self._channels[0]: next(iter(case.images.values()))}
         return {c: there[c.casefold()] for c in self._channels if c.casefold() in there} or dict(case.images)
 
-    def _load_labels(self, case: Case, scan: Node) -> Generator[str, None, tuple[str, dict[str, str | None]]]:
+    def _load_labels(
+        self, case: Case, scan: Node, known: LabelScheme | None
+    ) -> Generator[str, None, tuple[str, dict[str, str | None]]]:
         geometry = geometry_of(scan)
         indices, scheme = yield from in_background(
-            partial(load_labels, case, geometry, self._cohort.scheme, require_foreground=False)
+            partial(load_labels, case, geometry, known, require_foreground=False)
         )
         names: dict[str, str | None] = {}
         if case.annotation != Annotation() and (indices == UNLABELLED).any():

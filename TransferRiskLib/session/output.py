@@ -18,6 +18,8 @@ from TransferRiskLib.wording import wording
 _ = wording(__name__)
 BUNDLE = "bundle"
 INPUTS = "inputs"
+FINISHED = "result.json"
+"""Written when everything else is."""
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 """What Windows takes in no file name."""
 _LONGEST = 100
@@ -91,10 +93,14 @@ def copy_model(model: Path, parent: Path, name: str, stopped: Callable[[], bool]
     return folder
 
 
-def finished_bundles(settings: Settings) -> list[Path]:
-    """The models of finished runs that can be read, by name."""
+def run_folders(settings: Settings) -> list[Path]:
+    """The folders of all runs, the latest last."""
     try:
-        runs = sorted(output_folder(settings).glob("adapted-*"))
+        return sorted(output_folder(settings).glob("adapted-*"))
     except OSError:  # said when a run is to be written there
         return []
-    return [run / BUNDLE for run in runs if is_file(run / "result.json")]
+
+
+def finished_bundles(settings: Settings) -> list[Path]:
+    """The models of finished runs that can be read, by name."""
+    return [run / BUNDLE for run in run_folders(settings) if is_file(run / FINISHED)]

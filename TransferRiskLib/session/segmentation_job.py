@@ -21,6 +21,7 @@ from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
+from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import read_volume, read_volumes
 from TransferRiskLib.volumes.volume import Volume
 from TransferRiskLib.wording import wording
@@ -52,6 +53,7 @@ class SegmentScans(ExchangePlan):
         super().__init__(desk)
         self._model, self._rows, self._channels, self._options = model, rows, channels, options
         self._cases: dict[str, Case] = {}
+        self._grids: dict[str, Geometry | None] = {}
         self._held = Held(desk, (volumes_for(row, channels).get(channels[0]) for row in rows))
 
     @property
@@ -60,6 +62,9 @@ class SegmentScans(ExchangePlan):
 
     def prepare(self) -> Generator[str, None, SegmentRequest]:
         cases = yield from self.handover.cases(self._rows, self._channels)
+        for row in self._rows:
+            volume = self._scan(row)
+            self._grids[row.key] = geometry_of(volume) if volume is not None else None
         self._cases = {case.name: case for case in cases}
         return SegmentRequest(
             self._model,
@@ -75,6 +80,8 @@ class SegmentScans(ExchangePlan):
         results: list[tuple[ScanRow, dict[str, Any]]] = []
         for scan in result.scans:
             row = rows[scan.case]
+            if all(known.key != row.key for known in self.desk.state.scans):
+                continue  # it was taken off the list: nobody waits for its result
             if scan.error is None:
                 results.append((row, (yield from self._show(row, scan))))
             else:
@@ -93,7 +100,19 @@ class SegmentScans(ExchangePlan):
             volumes_for(current, self._channels).get(first)
         ) is not self._scan(row):
             return state
+        if fields.get("segmentation"):
+            self._put_away(current)
         return state.with_scan(replace(current, **fields))
+
+    def _put_away(self, row: ScanRow) -> None:
+        """An earlier segmentation may have been corrected and stays, hidden; volumes beside it go."""
+        former = self.desk.node(row.segmentation)
+        if former is not None and former.GetDisplayNode() is not None:
+            former.GetDisplayNode().SetVisibility(False)
+        for identity in (row.uncertainty, *row.probabilities):
+            node = self.desk.node(identity)
+            if node is not None:
+                self.desk.remove(node)
 
     def _scan(self, row: ScanRow) -> Node | None:
         return self._held.node(volumes_for(row, self._channels)[self._channels[0]])
@@ -104,7 +123,9 @@ class SegmentScans(ExchangePlan):
         volume = self._scan(row)
         if volume is None:
             return {"error": _("The scan was removed from the scene while it was segmented.")}
-        geometry = geometry_of(volume)
+        geometry = self._grids.get(row.key)
+        if geometry is None or not _is_still(volume, geometry):
+            return {"error": _("The scan was moved or replaced while it was segmented: segment it again.")}
         assert scan.segmentation is not None  # the task writes one for every scan without an error
         drawn = Case(row.name, {}, labels=scan.segmentation)
         indices, scheme = yield from in_background(
@@ -124,9 +145,9 @@ class SegmentScans(ExchangePlan):
         probabilities = []
         if scan.probabilities is not None:
             parts = yield from in_background(partial(read_volumes, scan.probabilities))
-            for number, part in enumerate(parts):
+            for label, part in zip(scheme.names, parts, strict=True):
                 extra = add_volume(scene, part, "", (0.0, 1.0))
-                name = _("{scan} probability {number}").format(scan=row.name, number=number)
+                name = _("{scan} probability of {label}").format(scan=row.name, label=label)
                 self._place(extra, name, volume)
                 probabilities.append(extra.GetID())
                 yield row.name
@@ -142,6 +163,13 @@ class SegmentScans(ExchangePlan):
         node.SetName(unique(name, (other.GetName() for other in self.desk.nodes())))
         mark_result(node)
         put_beside(node, scan)
+
+
+def _is_still(volume: Node, geometry: Geometry) -> bool:
+    """Whether a scan is where it was handed over."""
+    if volume.GetImageData() is None or volume.GetParentTransformNode() is not None:
+        return False
+    return geometry_of(volume) == geometry
 
 
 def _uncertainty(path: Path) -> Volume:

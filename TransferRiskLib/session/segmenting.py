@@ -59,6 +59,10 @@ class Segmenting:
         found = find_cases(self._desk.scene, self.channels, among=node_ids)
         return self._insert([ScanRow("", case.name, case.channels) for case in found])
 
+    def add(self, name: str = "") -> str:
+        """Add an empty row, whose volumes are chosen by hand; its key."""
+        return self._insert([ScanRow("", name)])[0]
+
     def can_add_folder(self) -> Verdict:
         """Whether a folder can be loaded now."""
         return self._jobs.can_start()
@@ -82,9 +86,13 @@ class Segmenting:
         self._change(key, chosen=bool(chosen))
 
     def set_channel(self, key: str, channel: str, node_id: str | None) -> None:
-        """Choose the volume of a channel."""
+        """Choose the volume of a channel. What an earlier segmentation of another volume gave stays in the
+        scene, and is no result of this scan any more."""
         row = self._desk.state.scan(key)
-        self._change(key, channels=with_volume(row, self.channels, channel, node_id))
+        changed = replace(row, channels=with_volume(row, self.channels, channel, node_id))
+        if volumes_for(changed, self.channels) != volumes_for(row, self.channels):
+            changed = replace(changed, segmentation=None, uncertainty=None, probabilities=(), error=None)
+        self._desk.update(self._desk.state.with_scan(changed), "segment")
 
     def volumes(self, key: str) -> dict[str, str]:
         """Node ID of the volume that serves each channel."""
@@ -173,7 +181,11 @@ class Segmenting:
         """The segmentation node and its scan, for Segment Editor."""
         demand(self.can_edit(key))
         row = self._desk.state.scan(key)
-        return self._desk.node(row.segmentation), self._first(row)
+        segmentation = self._desk.node(row.segmentation)
+        assert segmentation is not None  # `can_edit` has looked
+        if segmentation.GetDisplayNode() is not None:  # `show` of another scan hides it
+            segmentation.GetDisplayNode().SetVisibility(True)
+        return segmentation, self._first(row)
 
     def can_show(self, key: str) -> Verdict:
         """Whether the scan has a volume in the scene."""
@@ -221,7 +233,11 @@ class Segmenting:
         return [row for row in self.rows if row.chosen and not self.missing(row.key)]
 
     def _first(self, row: ScanRow) -> Node | None:
-        nodes = (self._desk.node(identity) for identity in row.channels.values())
+        volumes = volumes_for(row, self.channels)
+        first = [
+            volumes[channel] for channel in self.channels if channel in volumes
+        ]  # results lie on its grid
+        nodes = (self._desk.node(identity) for identity in (*first, *row.channels.values()))
         return next((node for node in nodes if node is not None), None)
 
     def _insert(self, rows: Iterable[ScanRow]) -> list[str]:

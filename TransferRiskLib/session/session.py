@@ -27,6 +27,7 @@ from TransferRiskLib.session.stored import (
     save_state,
 )
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.session.training import settled
 from TransferRiskLib.session.watching import Watch
 
 CHANGES = ("models", "cases", "maps", "display", "adapt", "curves", "segment", "environment", "job", "state")
@@ -234,4 +235,4 @@ class Session:
 def _loaded(node: Node) -> SessionState:
     """The state of a parameter node, perhaps from another computer."""
     state = load_state(node)
-    return replace(state, model=here(state.model))
+    return replace(state, model=here(state.model), adapted=settled(state.adapted))

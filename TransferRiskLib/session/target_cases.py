@@ -166,7 +166,7 @@ class TargetCases:
 
     def add_folder(self, path: Path) -> None:
         """Read a folder or list of cases (any known layout) and load them into the scene, one volume a
-        `tick`; raises TransferRiskError when it is none. It counts as a job: see `jobs`."""
+        `tick`. It counts as a job, whose outcome says when there are none: see `jobs`."""
         demand(self.can_add_folder())
         self._jobs.start(LoadCases(self._desk, Path(path), self.channels, self.insert))
 

@@ -24,7 +24,7 @@ from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Desk, prediction_settings
 from TransferRiskLib.session.handover import Handover
 from TransferRiskLib.session.job_plans import Plan
-from TransferRiskLib.session.output import INPUTS, new_run_folder
+from TransferRiskLib.session.output import FINISHED, INPUTS, new_run_folder
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.tasks.requests import AdaptRequest, CohortInput
@@ -97,7 +97,8 @@ class Adaptation(Plan):
             self._name,
         )
         write_json(self._folder / REQUEST, {"request": to_json(request), "names": self._names})
-        self._keep(AdaptRun(str(self._folder), "unfinished"))
+        # what an earlier run has brought can still be saved and used
+        self._keep(AdaptRun(str(self._folder), "unfinished", self._before.result))
         return request
 
     def hear(self, body: Body) -> None:
@@ -121,11 +122,14 @@ class Adaptation(Plan):
     def close(self, kind: Literal["done", "cancelled", "error"]) -> None:
         if self._folder is None:
             return
-        if kind == "done":
-            discard(self._folder / INPUTS)
-            with contextlib.suppress(OSError):  # held by a virus scanner, say: it names no image any more
-                (self._folder / REQUEST).unlink(missing_ok=True)
+        # The worker may have finished although the job ended otherwise, with its scene or Slicer itself.
+        if kind == "done" or is_finished(self._folder):
+            _tidy(self._folder)
             self._drop_abandoned()
+            if kind != "done" and self._desk.state.adapted.folder == str(self._folder):
+                result = finished_result(self._folder)
+                if result is not None:
+                    self._keep(AdaptRun(str(self._folder), "done", result, self._frozen()))
         elif is_folder(self._folder / WORK):
             if self._desk.state.adapted.folder == str(self._folder):
                 self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
@@ -145,7 +149,9 @@ class Adaptation(Plan):
         old = self._before
         if old.status != "unfinished" or old.folder == str(self._folder):
             return
-        if old.folder and is_resumable(Path(old.folder)):
+        if old.folder and is_finished(Path(old.folder)):  # which the scene had not heard of
+            _tidy(Path(old.folder))
+        elif old.folder and is_resumable(Path(old.folder)):
             discard(Path(old.folder))
 
     def _point(self, name: str, step: int, value: float) -> None:
@@ -166,26 +172,59 @@ class Resumption(Adaptation):
 
     Args:
         desk: Scene, settings, state.
+        folder: Of the run; another one than the scene's where that has none.
         finished: Called at the end.
     """
 
-    def __init__(self, desk: Desk, finished: Finished) -> None:
+    def __init__(self, desk: Desk, folder: Path, finished: Finished) -> None:
         run = desk.state.adapted
-        request, names = saved_request(Path(run.folder))
+        request, names = saved_request(folder)
         super().__init__(desk, (), (), None, request.settings, request.name, finished)
         self._request, self._model = request, request.model
         self._names = names
-        self._folder = Path(run.folder)
-        self.curves = {name: list(points) for name, points in run.curves.items()}
+        self._folder = folder
+        if run.folder == str(folder):
+            self.curves = {name: list(points) for name, points in run.curves.items()}
 
     @property
     def title(self) -> str:
         return _("Adapting the model (resumed)")
 
     def prepare(self) -> Generator[str, None, AdaptRequest]:
+        if self._before.folder != str(self._folder):
+            self._keep(AdaptRun(str(self._folder), "unfinished", self._before.result))
         # The device may be another one by now; everything else must stay what it was.
         return replace(self._request, prediction=self._prediction)
         yield ""
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run of a folder has come to its end."""
+    return is_file(folder / FINISHED)
+
+
+def finished_result(folder: Path) -> AdaptResult | None:
+    """The result of a finished run; None where it cannot be read, because of another version, say."""
+    try:
+        record = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
+        return from_json(AdaptResult, record["result"])
+    except (OSError, ValueError, KeyError, TypeError, SettingsError):
+        return None
+
+
+def settled(run: AdaptRun) -> AdaptRun:
+    """A run as the disk has it: one that finished after its scene was saved is done."""
+    if run.status != "unfinished" or not is_finished(Path(run.folder)):
+        return run
+    result = finished_result(Path(run.folder))
+    return run if result is None else replace(run, status="done", result=result)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove from a finished run what only a resumed one needs."""
+    discard(folder / INPUTS)
+    with contextlib.suppress(OSError):  # held by a virus scanner, say: it names no image any more
+        (folder / REQUEST).unlink(missing_ok=True)
 
 
 def is_resumable(folder: Path) -> bool:
