@@ -76,7 +76,13 @@ def pip(application: Any, slicer_stand_ins: ModuleType, monkeypatch: pytest.Monk
     util: Any = slicer_stand_ins.util
     util.pip_uninstall = lambda names: done.append(("uninstall", names))
     util.pip_install = lambda arguments: done.append(("pip", *arguments))
-    logic = SimpleNamespace(installTorch=lambda askConfirmation: done.append("extension"))  # noqa: N803
+
+    def install_torch(askConfirmation: bool, torchVersionRequirement: str) -> object:  # noqa: N803
+        assert not askConfirmation and torchVersionRequirement == ">=2.6"
+        done.append("extension")
+        return slicer_stand_ins.__dict__.get("torch", object())
+
+    logic = SimpleNamespace(installTorch=install_torch)
     extension: Any = SimpleNamespace(PyTorchUtilsLogic=lambda: logic)
     monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -84,6 +90,7 @@ def pip(application: Any, slicer_stand_ins: ModuleType, monkeypatch: pytest.Monk
 
 
 REMOVED = ("uninstall", "torch torchvision")
+NETWORK = ("pip", "--dry-run", "--ignore-installed", "--no-deps", "torch>=2.6")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ REMOVED = ("uninstall", "torch torchvision")
     [
         (None, "keep", [("pip", "monai")]),
         (None, "install", ["extension", ("pip", "monai")]),
-        (None, "replace", [REMOVED, "extension", ("pip", "monai")]),
+        (None, "replace", [NETWORK, REMOVED, "extension", ("pip", "monai")]),
         (Path("wheels"), "keep", [("pip", "monai")]),
         (Path("wheels"), "install", [("pip", "monai")]),
         (
@@ -106,6 +113,28 @@ def test_an_installation_does_what_it_was_told_about_torch(
 ) -> None:
     application.install(["monai"], wheels, torch)
     assert pip == expected
+
+
+def test_a_torch_that_the_extension_could_not_install_is_told(
+    application: Any, pip: list[Any], slicer_stand_ins: ModuleType
+) -> None:
+    slicer_stand_ins.torch = None  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="PyTorch was not installed"):
+        application.install(["monai"], None, "install")
+    assert pip == ["extension"]
+
+
+def test_nothing_is_removed_without_a_network(
+    application: Any, pip: list[Any], slicer_stand_ins: ModuleType
+) -> None:
+    def unreachable(arguments: list[str]) -> None:
+        raise RuntimeError("Temporary failure in name resolution")
+
+    util: Any = slicer_stand_ins.util
+    util.pip_install = unreachable
+    with pytest.raises(SettingsError, match="name resolution"):
+        application.install(["monai"], None, "replace")
+    assert pip == []
 
 
 def test_nothing_is_removed_where_the_folder_of_wheels_lacks_something(

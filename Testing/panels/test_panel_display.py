@@ -64,6 +64,19 @@ def test_a_control_is_enabled_exactly_when_it_can_work(
     assert control.enabled and control.toolTip != "The reason."
 
 
+@pytest.mark.parametrize(
+    ("widget", "verdict"),
+    [("cancelJobButton", "jobs.can_cancel"), ("releaseButton", "environment.can_release")],
+)
+def test_what_changes_without_a_word_is_asked_at_every_tick(
+    desk: SimpleNamespace, widget: str, verdict: str
+) -> None:
+    assert getattr(desk.ui, widget).enabled
+    desk.session.refusals[verdict] = "The reason."
+    desk.tick()
+    assert not getattr(desk.ui, widget).enabled
+
+
 def test_a_run_whose_maps_are_gone_can_be_left_and_removed(desk: SimpleNamespace) -> None:
     desk.session.refusals["maps.can_show"] = desk.session.refusals["maps.can_adjust"] = "They are gone."
     desk.session.tell("maps")
@@ -321,6 +334,7 @@ def test_an_interpreter_of_the_users_own_is_not_changed(desk: SimpleNamespace) -
     environment.report = ProbeResult({"torch": None}, "/opt/python", problem="no torch")
     environment.installation_text = lambda installed, wheels=None: "/opt/python -m pip install monai"
     desk.session.refusals["environment.can_install"] = "A Python of your own."
+    desk.session.refusals["environment.can_go_ahead"] = "A Python of your own."
     environment.errors["prepare_installation"] = SettingsError("A Python of your own.")
     desk.session.tell("environment")
     desk.tick()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from session_tables import REPORTS
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.records import to_json
-from TransferRiskLib.session.installing import REQUIREMENTS, TORCH
+from TransferRiskLib.session.installing import REQUIREMENTS, TORCH, too_old
 from TransferRiskLib.session.privacy import Scrubber
 from TransferRiskLib.session.session import Session
 from TransferRiskLib.tasks import probe as probing
@@ -71,6 +72,36 @@ def test_the_readme_downloads_all_wheels_that_an_offline_installation_asks_for()
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
     (line,) = [line for line in text.splitlines() if line.startswith("pip download")]
     assert set(shlex.split(line)[4:]) == {TORCH, *REQUIREMENTS}
+
+
+@pytest.mark.parametrize(
+    ("versions", "old"),
+    [
+        ({"torch": "2.13.0+cpu", "monai": "1.6.0", "numpy": None}, []),
+        ({"torch": "1.13.1+cu117", "monai": "1.4.0", "numpy": "1.26.4"}, ["torch 1.13.1+cu117"]),
+        ({"torch": "2.6.0", "monai": "0.9.1", "numpy": "1.9"}, ["monai 0.9.1", "numpy 1.9"]),
+        ({"torch": "2.6", "python": "3.9"}, []),
+    ],
+)
+def test_packages_that_are_too_old_are_seen(versions, old):
+    assert too_old(versions) == old
+
+
+def test_an_old_torch_is_pointed_out_and_replaced(stage, report, tmp_path):
+    good = REPORTS["all is well"][0]
+    report(replace(good, versions={**good.versions, "torch": "1.13.1"}))
+    assert any("Too old: torch 1.13.1" in text for text in stage.environment.warnings())
+    assert stage.environment.torch_step(True, None) == "replace"
+    assert stage.environment.torch_step(True, tmp_path) == "keep", "the folder has none"
+
+
+def test_an_installation_that_would_fail_does_not_go_ahead(stage, tmp_path):
+    assert stage.environment.can_go_ahead(True, None) == (True, "")
+    ok, reason = stage.environment.can_go_ahead(True, tmp_path / "absent")
+    assert not ok and str(tmp_path / "absent") in reason
+    assert "no wheel of torch" in stage.environment.can_go_ahead(False, tmp_path)[1]
+    (tmp_path / "torch-2.8-cp312.whl").touch()
+    assert stage.environment.can_go_ahead(False, tmp_path) == (True, "")
 
 
 def test_an_offline_installation_says_that_nothing_is_downloaded(stage, tmp_path):

@@ -310,3 +310,14 @@ def test_a_scene_of_another_installation_brings_its_demonstration_model(stage, s
     save_state(state, node)
     stage.load_from(node)
     assert stage.state.model == str(demo_models()["tissue-t1w"]) and stage.models.can_use()[0]
+
+
+def test_settings_of_another_version_lock_nothing(stage):
+    node = stage.parameter_node()
+    choice = AdaptChoice("tomorrow", {"steps": 70, "warp": 9, "batch_size": "many"})
+    save_state(replace(stage.state, adapt=choice), node)
+    stage.load_from(node)
+    assert stage.adapting.settings.steps == 70 and stage.adapting.preset == "recommended"
+    assert stage.problem.endswith("left out: warp, batch_size, tomorrow.")
+    stage.adapting.set_option("steps", 80)
+    assert stage.adapting.settings.steps == 80

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs.client import WorkerClient, client_for
 from TransferRiskLib.jobs.interpreters import VARIABLE
-from TransferRiskLib.session.installing import Torch
+from TransferRiskLib.session.installing import TORCH, TORCH_FLOOR, Torch
 
 MODULE = "TransferRisk"
 
@@ -129,11 +129,17 @@ class Application:
             # The extension is looked for before anything is removed.
             extension = self._pytorch() if torch != "keep" and wheels is None else None
             if torch == "replace":
-                if wheels is not None:  # nothing goes before the folder is known to hold all of it
-                    slicer.util.pip_install(["--dry-run", "--ignore-installed", *arguments])
+                # Nothing goes before its successor is known to be had, from the folder or the network.
+                wanted = arguments if wheels is not None else ["--no-deps", TORCH]
+                slicer.util.pip_install(["--dry-run", "--ignore-installed", *wanted])
                 slicer.util.pip_uninstall("torch torchvision")
             if extension is not None:
-                extension.installTorch(askConfirmation=False)
+                made = extension.installTorch(askConfirmation=False, torchVersionRequirement=TORCH_FLOOR)
+                if made is None:
+                    raise SettingsError(
+                        _("PyTorch was not installed."),
+                        hint=_("Slicer's Python console and error log say why; then try again."),
+                    )
             if wheels is not None or not self._ensure():
                 slicer.util.pip_install(arguments)
         except SettingsError:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, say, write_path
-from TransferRiskLib.places import is_file, is_folder
+from TransferRiskLib.places import is_file
 
 
 class EnvironmentPanel(Panel):
@@ -61,7 +61,8 @@ class EnvironmentPanel(Panel):
         tip = _("Says which command installs the packages into the Python that you named.")
         plans = (True, "") if part.own_python else part.can_install()
         allow(ui.planInstallButton, plans, tip if part.own_python else _("First says what it will do."))
-        allow(ui.goAheadButton, part.can_install(), _("Change Slicer's Python as described."))
+        goes = part.can_go_ahead(self._has_torch(), self._wheels)
+        allow(ui.goAheadButton, goes, _("Change Slicer's Python as described."))
 
     def _choose_device(self, index: int) -> None:
         part = self.session.environment
@@ -73,7 +74,7 @@ class EnvironmentPanel(Panel):
             self.attempt(lambda: self.session.environment.set_interpreter(path))
 
     def _set_wheels(self, folder: str) -> None:
-        self._wheels = Path(folder) if folder and is_folder(folder) else None
+        self._wheels = Path(folder) if folder else None
         self.stale = True
 
     def _plan(self, planned: bool) -> None:

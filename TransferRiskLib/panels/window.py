@@ -54,7 +54,7 @@ class Window:
         self.job_line = JobLine(surroundings)
         self.panels = [*(section(surroundings) for section in SECTIONS), self.job_line]
         self._verdicts_stale = True
-        self._was_busy = session.jobs.busy
+        self._standing: object = None
         self._unsubscribe = session.subscribe(self._on_change)
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL_MS)
@@ -102,9 +102,11 @@ class Window:
 
     def refresh(self) -> None:
         """Show what has changed since the last time."""
-        busy = self._session.jobs.busy
-        if busy != self._was_busy:
-            self._was_busy, self._verdicts_stale = busy, True
+        jobs, environment = self._session.jobs, self._session.environment
+        # What changes without a word: a job's phase, and the worker that ends by itself.
+        standing = (jobs.busy, jobs.can_cancel(), environment.can_release())
+        if standing != self._standing:
+            self._standing, self._verdicts_stale = standing, True
         with self._session.cases.glance():
             for panel in self.panels:
                 if panel.stale:

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from TransferRiskLib.adaptation.settings import AdaptationSettings, preset_settings
+from TransferRiskLib.adaptation.settings import PRESETS, AdaptationSettings, preset_settings
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import YES, Verdict, no
+from TransferRiskLib.session.state import AdaptChoice
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -28,6 +29,21 @@ def composed(preset: str, overrides: Mapping[str, Any]) -> AdaptationSettings:
     if unknown:
         raise SettingsError(_("There is no adaptation setting {name}.").format(name=unknown[0]))
     return from_json(AdaptationSettings, {**to_json(preset_settings(preset)), **overrides})
+
+
+def understood(choice: AdaptChoice) -> tuple[AdaptChoice, list[str]]:
+    """What of a choice from another version this one knows, and the names of the rest."""
+    preset = choice.preset if choice.preset in PRESETS else AdaptChoice().preset
+    kept: dict[str, Any] = {}
+    for name, value in choice.overrides.items():
+        try:
+            composed(preset, {**kept, name: value})
+        except SettingsError:
+            continue
+        kept[name] = value
+    strange = [name for name in choice.overrides if name not in kept]
+    strange += [choice.preset] if preset != choice.preset else []
+    return dataclasses.replace(choice, preset=preset, overrides=kept), strange
 
 
 def can_compose(preset: str, overrides: Mapping[str, Any], card: ModelCard | None) -> Verdict:

@@ -10,8 +10,9 @@ from typing import Any
 
 import TransferRiskLib
 from TransferRiskLib.jobs.interpreters import VARIABLE, find_interpreter
+from TransferRiskLib.places import is_folder
 from TransferRiskLib.session import installing
-from TransferRiskLib.session.desk import Desk, Verdict, demand, no
+from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.patients import patient_of_row
@@ -79,6 +80,10 @@ class Environment:
         elif report.problem:
             text = _("PyTorch cannot be used ({reason}). Use Install / repair.")
             found.append(text.format(reason=report.problem))
+        old = installing.too_old(report.versions)
+        if old:
+            text = _("Too old: {packages}. Use Install / repair.")
+            found.append(text.format(packages=", ".join(old)))
         if report.nvidia and not report.problem:
             if report.cuda is None:
                 text = _(
@@ -173,6 +178,22 @@ class Environment:
         if self.own_python:
             return no(_("The computations run in a Python of your own: run the command there yourself."))
         return self._jobs.can_start()
+
+    def can_go_ahead(self, installed: bool, wheels: Path | None = None) -> Verdict:
+        """Whether the installation as planned can work.
+
+        Args:
+            installed, wheels: As in `torch_step`.
+        """
+        ok, reason = self.can_install()
+        if not ok:
+            return no(reason)
+        if wheels is not None and not is_folder(wheels):
+            return no(_("There is no folder {folder}.").format(folder=wheels))
+        if wheels is not None and self.torch_step(installed, wheels) == "install":
+            lacks = no(_("The folder holds no wheel of torch, which is not installed either."))
+            return YES if installing.has_torch(wheels) else lacks
+        return YES
 
     def prepare_installation(self) -> None:
         """End the warm worker: it would go on with the packages that it has loaded, and on Windows nobody

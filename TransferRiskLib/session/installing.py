@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,25 @@ REQUIREMENTS = (
 """What the worker needs besides torch."""
 
 
+TORCH_FLOOR = TORCH.removeprefix("torch")
+"""The oldest usable PyTorch, as a requirement of its version."""
+
+
+def too_old(versions: Mapping[str, str | None]) -> list[str]:
+    """Which of the worker's packages, as "monai 0.9", are older than what it needs."""
+    floors = dict(requirement.split(">=") for requirement in (TORCH, *REQUIREMENTS))
+    return [
+        f"{name} {version}"
+        for name, version in versions.items()
+        if version and name in floors and _numbers(version) < _numbers(floors[name])
+    ]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Release numbers; what follows them (a build, a pre-release) does not count."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
+
+
 def pip_arguments(wheels: Path | None) -> list[str]:
     """Arguments after `pip install` for what is not torch; with `wheels`, torch comes from there too."""
     if wheels is None:
@@ -51,7 +71,8 @@ def torch_step(report: ProbeResult | None, installed: bool, wheels: Path | None)
         installed = report.versions.get("torch") is not None
     if not installed:
         return "install"
-    return "replace" if _is_no_use(report) and (wheels is None or _has_torch(wheels)) else "keep"
+    no_use = _is_no_use(report) or any(text.startswith("torch ") for text in _old(report))
+    return "replace" if no_use and (wheels is None or has_torch(wheels)) else "keep"
 
 
 def text_for_slicer(report: ProbeResult | None, installed: bool, wheels: Path | None) -> str:
@@ -67,7 +88,7 @@ def text_for_slicer(report: ProbeResult | None, installed: bool, wheels: Path | 
             _torch_of_network(step),
         ]
     else:
-        lines = [_packages_of(wheels), _torch_of_wheels(step, _is_no_use(report), _has_torch(wheels))]
+        lines = [_packages_of(wheels), _torch_of_wheels(step, _is_no_use(report), has_torch(wheels))]
     return "\n".join((*lines, "", " ".join(("pip", "install", *pip_arguments(wheels)))))
 
 
@@ -135,12 +156,17 @@ def _torch_of_wheels(step: Torch, no_use: bool, there: bool) -> str:
     return _("The installed PyTorch is kept.")
 
 
+def _old(report: ProbeResult | None) -> list[str]:
+    return too_old(report.versions) if report is not None else []
+
+
 def _is_no_use(report: ProbeResult | None) -> bool:
     """Whether the installed PyTorch fails, or leaves a graphics card idle."""
     return report is not None and bool(report.problem or (report.nvidia and report.cuda is None))
 
 
-def _has_torch(wheels: Path) -> bool:
+def has_torch(wheels: Path) -> bool:
+    """Whether a folder of wheels has one of torch."""
     return any(wheels.glob("torch-*.whl"))
 
 

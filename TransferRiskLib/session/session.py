@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.session.adapt_settings import understood
 from TransferRiskLib.session.adapting import Adapting
 from TransferRiskLib.session.desk import Connect, Desk, Node, Settings
 from TransferRiskLib.session.environment import Environment
@@ -29,7 +30,9 @@ from TransferRiskLib.session.stored import (
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.session.training import settled
 from TransferRiskLib.session.watching import Watch
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 CHANGES = ("models", "cases", "maps", "display", "adapt", "curves", "segment", "environment", "job", "state")
 """What callbacks are told: the list or choice of models, the case rows, runs of maps, how maps are
 shown, settings or result of an adaptation, its live curves, scans and their results, the report on the
@@ -132,7 +135,7 @@ class Session:
         Raises:
             SettingsError: it cannot be read; the state stays as it is.
         """
-        state = _loaded(parameter_node)
+        state = self._loaded(parameter_node)
         if state != self._desk.state:
             self._replace(state)
             self.maps.refresh()
@@ -183,7 +186,7 @@ class Session:
             self._read(node, self._join)
 
     def _join(self, node: Node) -> None:
-        state = joined(self._desk.state, _loaded(node))
+        state = joined(self._desk.state, self._loaded(node))
         if state != self._desk.state:
             self._desk.update(state, "state")
             self.maps.refresh()
@@ -198,6 +201,15 @@ class Session:
                 # What a newer version wrote stays as it is until something is chosen here.
                 self._kept, self._desk.changed = None, False
             self._desk.tell("state")
+
+    def _loaded(self, node: Node) -> SessionState:
+        """The state of a parameter node, perhaps from another computer or version."""
+        state = load_state(node)
+        adapt, strange = understood(state.adapt)
+        if strange:
+            text = _("Settings of the scene that this version does not know were left out: {names}.")
+            self.problem = text.format(names=", ".join(strange))
+        return replace(state, model=here(state.model), adapt=adapt, adapted=settled(state.adapted))
 
     def _keep(self) -> None:
         """Write the state where it is another one than the parameter node holds.
@@ -230,9 +242,3 @@ class Session:
     def _model_name(self) -> str:
         chosen = self.models.chosen
         return chosen.name if chosen is not None else ""
-
-
-def _loaded(node: Node) -> SessionState:
-    """The state of a parameter node, perhaps from another computer."""
-    state = load_state(node)
-    return replace(state, model=here(state.model), adapted=settled(state.adapted))
