@@ -106,6 +106,8 @@ def test_gain_is_hidden_where_the_annotation_says_background(mapped, scene):
 
     values = volume_from_node(shown(scene, mapped, "gain")).array
     assert set(np.unique(values)) == {np.float32(1.5), np.float32(heat.NOT_SHOWN)}
+    assert shown(scene, mapped, "gain").GetDescription().startswith("999 marks")
+    assert shown(scene, mapped, "risk").GetDescription().startswith("0 marks")
 
 
 def test_values_of_maps_are_made_ready_beside_the_gui_thread(

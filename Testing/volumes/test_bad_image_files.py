@@ -6,13 +6,16 @@ import gzip
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from TransferRiskLib.errors import GeometryError, ImageError
-from TransferRiskLib.volumes.io import read_header, read_volume, read_volumes
+from TransferRiskLib.errors import GeometryError, ImageError, StorageError
+from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.io import read_header, read_volume, read_volumes, write_volume
+from TransferRiskLib.volumes.volume import Volume
 
 SHAPE = (9, 10, 11)
 
@@ -256,3 +259,18 @@ except StorageError as error:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "refused:" in done.stdout and name in done.stdout, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is a Linux thing")
+@pytest.mark.parametrize("name", ["out.nii.gz", "out.nrrd"])
+def test_a_full_disk_is_called_so(tmp_path, monkeypatch, name):
+    def full(image, file, useCompression):  # noqa: N803
+        Path(file).unlink()
+        Path(file).symlink_to("/dev/full")
+        raise RuntimeError("Write failed")
+
+    monkeypatch.setattr(sitk, "WriteImage", full)
+    grid = Geometry((4, 3, 2), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    with pytest.raises(StorageError, match="The disk is full: free some space") as caught:
+        write_volume(Volume(np.zeros(grid.shape, np.float32), grid), tmp_path / name)
+    assert caught.value.file == str(tmp_path / name) and list(tmp_path.iterdir()) == []

@@ -7,7 +7,9 @@ import numpy as np
 from TransferRiskLib.mrml.nodes import Node, add_volume
 from TransferRiskLib.mrml.styles import STYLES, MapStyle, style_of
 from TransferRiskLib.volumes.volume import Volume
+from TransferRiskLib.wording import wording
 
+_ = wording(__name__)
 _KIND_ATTRIBUTE = "TransferRisk.MapKind"
 _COLOURS_CLASS = "vtkMRMLProceduralColorNode"
 
@@ -45,7 +47,16 @@ def add_map(scene: Node, volume: Volume, kind: str, name: str) -> Node:
     """
     node = add_volume(scene, volume, name, style_of(kind).window)
     show_map(node, kind)
+    node.SetDescription(_without_value(kind))
     return node
+
+
+def _without_value(kind: str) -> str:
+    """What the numbers of hidden voxels mean, for Data Probe, statistics and exported volumes."""
+    if kind == "gain":
+        text = _("{number} marks voxels without annotation, and background where the model does not mislead.")
+        return text.format(number=f"{NOT_SHOWN:g}")
+    return _("0 marks voxels without a value, such as those without annotation.")
 
 
 def show_map(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".
 
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """File endings of images that are written: formats of one file, which appears whole or not at all."""
+
+_MORE = 2**20
 
 
 @dataclass(frozen=True)
@@ -189,11 +192,21 @@ def _write(image: sitk.Image, path: Path, compress: bool, make_folder: bool = Tr
             # the NIfTI writer does not notice a full disk
             check_file(scratch, thorough=False)
         except (RuntimeError, ImageError) as error:
+            _write_more(scratch)
             raise StorageError(
                 "could not be written to the end.",
                 file=path,
                 hint="Check that the disk has space left and that you may write to the folder.",
             ) from error
+
+
+def _write_more(path: Path) -> None:
+    """Have the system say why a file was not written to the end: ITK keeps it to itself. Raises OSError where
+    the reason, a full disk for one, still holds."""
+    with path.open("ab") as file:
+        file.write(bytes(_MORE))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def is_image_file(path: Path) -> bool:
