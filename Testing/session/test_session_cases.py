@@ -133,6 +133,16 @@ def test_unmapped_segments_are_labels_of_their_own_name_and_none_is_unlabelled(s
     np.testing.assert_array_equal(indices(stage, one), np.minimum(whole, 1))
 
 
+def test_segments_that_differ_in_capitals_alone_are_told_apart(stage, scene, one):
+    segmentation = scene.GetFirstNodeByName("Anna_label").GetSegmentation()
+    segmentation.GetSegment(segmentation.GetNthSegmentID(1)).SetName("ANTERIOR")
+    whole = indices(stage, one)
+    assert set(np.unique(whole)) == {0, 1}, "one label by two names"
+    stage.cases.set_label(one, "ANTERIOR", None)
+    left = indices(stage, one)
+    assert (left == 1).any() and (left == UNLABELLED).any()
+
+
 def test_only_slices_that_carry_annotation_count(stage, scene, bundle, add_scan):
     stage.models.add(bundle)
     volume, _ = add_scan("Anna", labelled=False)

@@ -82,7 +82,8 @@ def indices_from_segmentation(
         node: The segmentation.
         reference: The grid, or the volume node that has it.
         scheme: What the segments are. Labels without a segment do not occur in the result.
-        names: Segment name to label name where they differ, or to None for a segment to leave out.
+        names: Segment name to label name where they differ, or to None for a segment to leave out. A name
+            written just so comes before one in other capitals.
 
     Returns:
         int16 array (k, j, i); where segments overlap the last one wins.
@@ -102,7 +103,7 @@ def indices_from_segmentation(
     chosen, classes = vtk.vtkStringArray(), vtk.vtkIntArray()
     for identifier in segmentation.GetSegmentIDs():
         name = segment_name(segmentation, identifier)
-        label = given.get(name.casefold(), name)
+        label = names[name] if names and name in names else given.get(name.casefold(), name)
         if label is None:
             continue
         try:
