@@ -125,7 +125,7 @@ def photograph(qt: Any, session: Any, path: Path) -> None:
         node = session._desk.node(identity)
         return node.GetName() if node is not None else ""
 
-    window = Window(ui, session, SimpleNamespace(node_name=node_name, close=lambda: None))  # type: ignore[arg-type]
+    window = Window(ui, session, SimpleNamespace(node_name=node_name, close=lambda: None, has_package=bool))  # type: ignore[arg-type]
     columns, models = COLUMNS[path.name], str(session.adapting.output_folder)
     ui.outputFolderEdit.setCurrentPath(MODELS)
     for label in (ui.cardLabel, ui.bundleLabel):

@@ -413,9 +413,25 @@ def test_installation_says_what_it_will_do_and_waits(desk: SimpleNamespace, tmp_
     assert requests(desk) == [
         ("environment.prepare_installation",),
         ("install", ["monai"], tmp_path, "keep"),
+        ("environment.end_installation",),
         ("environment.probe",),
     ], "what holds the packages ends before they are replaced"
     assert ui.goAheadButton.isHidden() and ui.installPlanLabel.isHidden()
+
+
+def test_after_an_installation_that_failed_jobs_can_start_again(desk: SimpleNamespace) -> None:
+    from TransferRiskLib.errors import SettingsError
+
+    def fail(*_: Any) -> None:
+        raise SettingsError("No network.")
+
+    desk.application.install = fail
+    desk.ui.planInstallButton.click()
+    desk.tick()
+    desk.ui.goAheadButton.click()
+    desk.tick()
+    assert requests(desk) == [("environment.prepare_installation",), ("environment.end_installation",)]
+    assert desk.ui.messageLabel.text == "No network."
 
 
 def test_installation_that_is_refused_installs_nothing(desk: SimpleNamespace) -> None:

@@ -169,6 +169,11 @@ def test_an_installation_ends_the_warm_worker_and_the_next_job_gets_a_new_one(
         finish(session)
         session.environment.prepare_installation()
         assert played.closed == number == len(connected) and session.jobs.worker is None
+        refused = (False, "Wait until the packages are installed.")
+        assert session.jobs.can_start() == session.environment.can_install() == refused
+        with pytest.raises(SettingsError, match="packages are installed"):
+            session.environment.probe()
+        session.environment.end_installation()
         played.submitted.clear()
     session.close()
 

@@ -85,8 +85,11 @@ class EnvironmentPanel(Panel):
         self._plan(False)
         part = self.session.environment
         part.prepare_installation()
-        step = part.torch_step(self._has_torch(), self._wheels)
-        self.application.install(part.pip_arguments(self._wheels), self._wheels, step)
+        try:
+            step = part.torch_step(self._has_torch(), self._wheels)
+            self.application.install(part.pip_arguments(self._wheels), self._wheels, step)
+        finally:
+            part.end_installation()
         part.probe()
 
     def _has_torch(self) -> bool:

@@ -197,9 +197,17 @@ class Environment:
 
     def prepare_installation(self) -> None:
         """End the warm worker: it would go on with the packages that it has loaded, and on Windows nobody
-        can replace their files. Raises SettingsError with the reason when `can_install` says no."""
+        can replace their files. Until `end_installation` no job can be started: Slicer lets clicks through
+        while pip runs. Raises SettingsError with the reason when `can_install` says no."""
         demand(self.can_install())
         self._jobs.disconnect()
+        self._jobs.hold(_("Wait until the packages are installed."))
+        self._desk.tell("environment")
+
+    def end_installation(self) -> None:
+        """The packages are in place, or could not be installed: jobs can be started again."""
+        self._jobs.hold("")
+        self._desk.tell("environment")
 
     def torch_step(self, installed: bool, wheels: Path | None = None) -> installing.Torch:
         """What an installation does about PyTorch.

@@ -36,6 +36,7 @@ class Jobs:
         self._running: RunningJob | None = None
         self._outcome: Outcome | None = None
         self._messages: deque[str] = deque(maxlen=_MESSAGES)
+        self._held = ""
 
     @property
     def busy(self) -> bool:
@@ -63,10 +64,16 @@ class Jobs:
         return self._worker
 
     def can_start(self) -> Verdict:
-        """Whether no job is under way."""
+        """Whether no job is under way, and nothing else must end first."""
+        if self._held:
+            return no(self._held)
         if self._running is None:
             return YES
         return no(_("Wait until the running job has ended: {job}.").format(job=self._running.plan.title))
+
+    def hold(self, reason: str) -> None:
+        """Let no job start, for a reason in words; an empty one lets them start again."""
+        self._held = reason
 
     def can_cancel(self) -> Verdict:
         """Whether there is a job that can be stopped."""
