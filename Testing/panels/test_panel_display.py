@@ -77,6 +77,19 @@ def test_what_changes_without_a_word_is_asked_at_every_tick(
     assert not getattr(desk.ui, widget).enabled
 
 
+def test_an_estimate_says_when_the_device_is_not_known(desk: SimpleNamespace) -> None:
+    plain = "Roughly 12 minutes and 2 GB of memory."
+    assert desk.ui.estimateLabel.text == plain
+    desk.session.environment.knows_device = False
+    desk.session.tell("environment")
+    desk.tick()
+    assert desk.ui.estimateLabel.text == f"{plain} Check, in section 6, tells the device."
+    desk.session.adapting.estimate = lambda: SimpleNamespace(sentence=plain, measured=True)
+    desk.session.tell("environment")
+    desk.tick()
+    assert desk.ui.estimateLabel.text == plain
+
+
 def test_a_run_whose_maps_are_gone_can_be_left_and_removed(desk: SimpleNamespace) -> None:
     desk.session.refusals["maps.can_show"] = desk.session.refusals["maps.can_adjust"] = "They are gone."
     desk.session.tell("maps")

@@ -124,7 +124,9 @@ class FakeSession:
             settings=preset_settings("recommended"),
             name="",
             output_folder=Path("models"),
-            estimate=lambda: SimpleNamespace(sentence="Roughly 12 minutes and 2 GB of memory."),
+            estimate=lambda: SimpleNamespace(
+                sentence="Roughly 12 minutes and 2 GB of memory.", measured=False
+            ),
             curves={"Fold 1: loss": ((0.0, 1.0),)},
             outcome_sentence="Transfer helped: mean Dice 0.81 instead of 0.74 from scratch.",
             audit_table=lambda: audit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ctk
 from slicer.i18n import tr as _
@@ -22,6 +22,9 @@ from TransferRiskLib.panels.widgets import (
     say,
     write_path,
 )
+
+if TYPE_CHECKING:
+    from TransferRiskLib.session.estimating import Estimate
 
 
 class AdaptPanel(Panel):
@@ -57,13 +60,18 @@ class AdaptPanel(Panel):
         for option in self._options:
             option.show(adapting.settings)
         estimate = adapting.estimate()
-        unknown = "" if self.session.environment.knows_device else _("Check, in section 6, tells the device.")
-        say(ui.estimateLabel, f"{estimate.sentence} {unknown}".strip() if estimate else "")
+        say(ui.estimateLabel, self._expected(estimate) if estimate else "")
         say(ui.outcomeLabel, adapting.outcome_sentence)
         header, rows = adapting.audit_table()
         fill(ui.auditTable, header, rows, stretch=0)
         bundle = adapting.bundle
         say(ui.bundleLabel, _("The adapted model lies in {folder}.").format(folder=bundle) if bundle else "")
+
+    def _expected(self, estimate: Estimate) -> str:
+        if estimate.measured or self.session.environment.knows_device:
+            return estimate.sentence
+        unknown = _("Check, in section 6, tells the device.")
+        return f"{estimate.sentence} {unknown}"
 
     def allow(self) -> None:
         ui, adapting = self.ui, self.session.adapting
