@@ -143,6 +143,7 @@ set(MODULE_PYTHON_SCRIPTS
   mrml/samples.py
   mrml/scenes.py
   mrml/segmentations.py
+  mrml/slices.py
   mrml/standalone.py
   mrml/styles.py
   mrml/view_marks.py

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from TransferRiskLib.cases.labels import Label, LabelScheme
@@ -11,15 +9,8 @@ from TransferRiskLib.errors import LabelError
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.nodes import Node, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation, segment_name, set_terminology
+from TransferRiskLib.mrml.slices import Plane, axis_of, drawing_axis, slices_with
 from TransferRiskLib.volumes.geometry import Geometry
-
-SliceDirection = Literal["axial", "coronal", "sagittal"]
-_DIRECTIONS: dict[str, SliceDirection] = {
-    "S": "axial", "I": "axial", "A": "coronal", "P": "coronal", "L": "sagittal", "R": "sagittal",
-}  # fmt: skip
-THICK = 1.5
-"""How many times further apart than the coarser of the other two axes slices lie in a scan that is made to
-be looked at, and drawn on, in that direction."""
 
 
 def segments_of(node: Node) -> tuple[Label, ...]:
@@ -100,18 +91,14 @@ def reference_volume(node: Node) -> Node | None:
 
 
 def annotated_slices(
-    indices: np.ndarray, geometry: Geometry, direction: SliceDirection | None = None
+    indices: np.ndarray, geometry: Geometry, plane: Plane | None = None
 ) -> tuple[int, np.ndarray]:
     """The slices that carry annotation.
-
-    People draw slice by slice in one direction. Which one, the drawing alone does not tell: a structure
-    that is small in the plane fills a smaller share of the columns than of the slices it was drawn in.
 
     Args:
         indices: Class indices, (k, j, i).
         geometry: Their grid.
-        direction: Of the slices; None takes thick ones (see `thick_slices`), and on a grid without
-            the axis along which the smallest share of slices carries anything.
+        plane: Of the slices; None takes that in which they look drawn (`slices.drawing_axis`).
 
     Returns:
         The array axis, and for each of its slices whether it carries annotation, bool.
@@ -122,27 +109,8 @@ def annotated_slices(
     drawn = indices > 0
     if not drawn.any():
         raise LabelError("There is no annotation in any slice.", hint="Draw some, or remove the case.")
-    lines = [
-        np.asarray(drawn.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)
-    ]
-    direction = direction or thick_slices(geometry)
-    if direction is not None:
-        axis = next(n for n in range(3) if _direction(geometry, n) == direction)
-    else:
-        axis = int(np.argmin([line.mean() for line in lines]))
-    return axis, lines[axis]
-
-
-def thick_slices(geometry: Geometry) -> SliceDirection | None:
-    """The direction of a scan's slices where they lie clearly further apart than voxels within them."""
-    _, middle, widest = sorted(range(3), key=lambda axis: geometry.spacing[2 - axis])
-    thick = geometry.spacing[2 - widest] >= THICK * geometry.spacing[2 - middle]
-    return _direction(geometry, widest) if thick else None
-
-
-def _direction(geometry: Geometry, axis: int) -> SliceDirection:
-    """How slices across an array axis are called, rounded to the nearest of an oblique scan."""
-    return _DIRECTIONS[geometry.orientation[2 - axis]]
+    axis = drawing_axis(drawn, geometry) if plane is None else axis_of(plane, geometry)
+    return axis, slices_with(drawn, axis)
 
 
 def _tag(segment: Node, name: str) -> str | None:

@@ -91,8 +91,7 @@ class TargetCasesPanel(Panel):
 
     def _status(self, row: CaseRow) -> str:
         cases = self.session.cases
-        remarks = [*cases.missing(row.key), *cases.remarks(row.key)]
-        return " ".join(remarks) or _("Complete.")
+        return " ".join([*(cases.missing(row.key) or [_("Complete.")]), *cases.remarks(row.key)])
 
     def _contents(self, row: CaseRow) -> str:
         name = self.application.node_name

@@ -45,8 +45,8 @@ class Drawing:
         if not (indices > 0).any():
             return None
         if self.region in ("slices", "axial", "coronal", "sagittal"):
-            direction = None if self.region == "slices" else self.region
-            axis, drawn = annotation.annotated_slices(indices, self.grid, direction)
+            plane = None if self.region == "slices" else self.region
+            axis, drawn = annotation.annotated_slices(indices, self.grid, plane)
             shape = [1, 1, 1]
             shape[axis] = -1
             np.copyto(indices, UNLABELLED, where=~drawn.reshape(shape))

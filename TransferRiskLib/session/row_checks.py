@@ -112,8 +112,7 @@ def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[
     """What is no obstacle but worth knowing."""
     found = []
     if isinstance(row, CaseRow):
-        channels = card.channels if card else tuple(row.channels)
-        found = [*_overlaps(desk, row), *_slices(desk, row, channels), *_unnamed(desk, row)]
+        found = [*_overlaps(desk, row), *_slices(row), *_unnamed(desk, row)]
     return found + (_contrasts(desk, row, card) if card is not None else [])
 
 
@@ -127,10 +126,15 @@ def _unnamed(desk: Desk, row: CaseRow) -> list[str]:
 
 
 def repeated(row: CaseRow, rows: Sequence[CaseRow]) -> list[str]:
-    """Whether another row has the same annotation: one of them held out would be no test."""
-    others = [other.name for other in rows if other.key != row.key and other.segmentation == row.segmentation]
-    text = _("It has the segmentation of {others} too.")
-    return [text.format(others=", ".join(others))] if row.segmentation and others else []
+    """Whether another row has the same scan or annotation: one of them held out would be no test."""
+    own = {*row.channels.values(), row.segmentation} - {None}
+    others = [
+        other.name
+        for other in rows
+        if other.key != row.key and own & {*other.channels.values(), other.segmentation}
+    ]
+    text = _("It shares a volume or segmentation with {others}.")
+    return [text.format(others=", ".join(others))] if others else []
 
 
 def lacking_labels(row: CaseRow, own: Sequence[str], all_labels: Sequence[str]) -> list[str]:
@@ -138,7 +142,7 @@ def lacking_labels(row: CaseRow, own: Sequence[str], all_labels: Sequence[str]) 
 
     Args:
         row: The case.
-        own: Labels that its segments stand for.
+        own: Names of its segments, and labels that they stand for.
         all_labels: Those of all cases.
     """
     known = {name.casefold() for name in own}
@@ -149,25 +153,16 @@ def lacking_labels(row: CaseRow, own: Sequence[str], all_labels: Sequence[str]) 
     return [text.format(labels=", ".join(lacks))]
 
 
-def _slices(desk: Desk, row: CaseRow, channels: Sequence[str]) -> list[str]:
-    """In which direction slices count as annotated or not, where nobody said so."""
-    grid = _grid(desk, row, channels) if row.region == "slices" and row.segmentation else None
-    if grid is None:
+def _slices(row: CaseRow) -> list[str]:
+    """That slices count as annotated or not by a guess, where nobody said which."""
+    if row.region != "slices" or not row.segmentation:
         return []
-    direction = annotation.thick_slices(grid)
-    if direction is None:
-        return [
-            _(
-                "The slices that carry annotation are taken in the direction with the fewest of them: say "
-                "axial, coronal or sagittal where that is not how they were drawn."
-            )
-        ]
-    texts = {
-        "axial": _("The axial slices that carry annotation count."),
-        "coronal": _("The coronal slices that carry annotation count."),
-        "sagittal": _("The sagittal slices that carry annotation count."),
-    }
-    return [texts[direction]]
+    return [
+        _(
+            "Slices count in the plane in which they look drawn: say axial, coronal or sagittal where "
+            "that is another."
+        )
+    ]
 
 
 def _overlaps(desk: Desk, row: CaseRow) -> list[str]:

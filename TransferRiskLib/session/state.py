@@ -34,8 +34,8 @@ class CaseRow:
         segmentation: Segmentation node ID, or None for a case without annotation.
         labels: Segment name to target label; "background", or None for unlabelled. A segment that is
             not mentioned is the label of its own name.
-        region: What was annotated: everything, the slices that carry annotation (in a direction, or in
-            that of `annotation.annotated_slices`), or an ROI.
+        region: What was annotated: everything, the slices that carry annotation (of a plane, or of
+            that in which they look drawn), or an ROI.
         roi: Node ID of the ROI.
         role: Cases held out are mapped and segmented, never trained on.
         patient: Whose scan it is, where somebody said so; empty for what `session.patients` finds.

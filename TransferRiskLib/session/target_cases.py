@@ -99,7 +99,8 @@ class TargetCases:
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
         row, scheme = self._desk.state.case(key), self._once_labels()
-        own = [label for segment in self.segments(key) if (label := self.label_of(key, segment)) is not None]
+        segments = self.segments(key)
+        own = [*segments, *filter(None, (self.label_of(key, segment) for segment in segments))]
         return [
             *row_checks.remarks(self._desk, row, self._card()),
             *row_checks.repeated(row, self.rows),
