@@ -81,7 +81,7 @@ def test_a_list_of_cases_brings_its_subjects(stage, finish, tmp_path):
 
 
 def test_another_scan_of_an_annotated_patient_is_suggested_last(stage, scene, four):
-    stage.cases._suggest(tuple(Suggestion(four[name], name, 1.0) for name in "abc"))
+    stage.cases._suggest(stage.state.model, tuple(Suggestion(four[name], name, 1.0) for name in "abc"))
     assert [s.name for s in stage.cases.suggestions] == ["a", "b", "c"]
     volume = scene.GetFirstNodeByName("a")
     drawn = np.zeros((16, 18, 20), np.int16)
