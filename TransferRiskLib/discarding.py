@@ -5,16 +5,19 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-PREFIX = "transferrisk-"
-"""Of temporary folders, before the number of the process that made them."""
-_GOING = ".transferrisk-going-"
+_PREFIX, _GOING = "transferrisk-", ".transferrisk-going-"
+_TEMPORARY = re.compile(rf"{_PREFIX}(\d+)-[a-z0-9_]{{8}}")
+_LEFT = re.compile(rf"{re.escape(_GOING)}(\d+)-\d+")
+"""Names that are made here, the process's number in them; what somebody else calls `transferrisk-2024-...`
+is none, for `tempfile` ends a name with eight characters."""
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.5
 _AT_EXIT_SECONDS = 5.0
 
@@ -23,7 +26,7 @@ _removals: set[threading.Thread] = set()
 
 def temporary_prefix() -> str:
     """For `tempfile`: a folder that `remove_orphans` takes away once this process is gone."""
-    return f"{PREFIX}{os.getpid()}-"
+    return f"{_PREFIX}{os.getpid()}-"
 
 
 def discard(folder: Path) -> None:
@@ -45,8 +48,9 @@ def discard(folder: Path) -> None:
 
 
 def remove_orphans(parent: Path) -> None:
-    """Remove, beside the caller, what processes of this user that are gone have left in a folder."""
-    _beside(_remove_orphans, parent)
+    """Remove, beside the caller, what processes of this user that are gone have left in the folder of
+    temporary files."""
+    _beside(lambda folder: _remove_left(folder, _TEMPORARY, _LEFT), parent)
 
 
 def wait_for_removals(seconds: float) -> None:
@@ -90,22 +94,16 @@ def _remove(folder: Path) -> None:
         if not folder.exists():
             break
         time.sleep(_PAUSE_SECONDS)
-    _remove_orphans(folder.parent)
+    _remove_left(folder.parent, _LEFT)  # the folder may be the user's own: only what was being removed
 
 
-def _remove_orphans(parent: Path) -> None:
-    for folder in _owned(parent):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _owned(parent: Path) -> Iterator[Path]:
-    """Folders of processes that are gone, this user's."""
+def _remove_left(parent: Path, *names: re.Pattern[str]) -> None:
+    """Remove folders of such names whose process is gone, this user's."""
     with contextlib.suppress(OSError):
         for folder in tuple(parent.iterdir()):
-            prefix = next((p for p in (PREFIX, _GOING) if folder.name.startswith(p)), None)
-            owner = folder.name.removeprefix(prefix).split("-")[0] if prefix else ""
-            if owner.isdecimal() and _is_ours(folder) and not is_alive(int(owner)):
-                yield folder
+            match = next(filter(None, (name.fullmatch(folder.name) for name in names)), None)
+            if match and _is_ours(folder) and not is_alive(int(match[1])):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(folder: Path) -> bool:

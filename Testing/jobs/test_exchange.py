@@ -114,9 +114,9 @@ def test_a_folder_goes_at_once_and_its_contents_beside_the_caller(tmp_path, monk
 def test_folders_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    orphan = tmp_path / f"transferrisk-{dead.pid}-abc"
-    living = tmp_path / f"transferrisk-{os.getpid()}-abc"
-    stranger = tmp_path / "transferrisk-notes-abc"
+    orphan = tmp_path / f"transferrisk-{dead.pid}-abc_1234"
+    living = tmp_path / f"transferrisk-{os.getpid()}-abc_1234"
+    stranger = tmp_path / f"transferrisk-{dead.pid}-results"  # a year may be such a number
     half_gone = tmp_path / f".transferrisk-going-{dead.pid}-123"
     for path in (orphan, half_gone, living, stranger):
         path.mkdir()
@@ -124,6 +124,18 @@ def test_folders_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp
         wait_for_removals(10)
         assert not orphan.exists() and not half_gone.exists()
         assert living.exists() and stranger.exists()
+
+
+def test_beside_a_discarded_folder_only_what_was_being_removed_goes(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mine = [tmp_path / f"transferrisk-{dead.pid}-{end}" for end in ("results", "abc_1234")]
+    half_gone = tmp_path / f".transferrisk-going-{dead.pid}-123"
+    for path in (*mine, half_gone, tmp_path / "run"):
+        path.mkdir()
+    discarding.discard(tmp_path / "run")
+    wait_for_removals(10)
+    assert sorted(tmp_path.iterdir()) == sorted(mine)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")

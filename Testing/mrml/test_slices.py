@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TransferRiskLib.mrml.slices import axis_of, drawing_axis, plane_across, slices_with
+from TransferRiskLib.mrml.slices import axis_of, drawing_axis, slices_with
 from TransferRiskLib.volumes.geometry import Geometry
 
 UPRIGHT = (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)
@@ -85,4 +85,3 @@ def test_planes_are_anatomical_on_every_grid(direction: tuple[float, ...], axes:
     grid = Geometry((8, 8, 8), (1.0, 1.0, 1.0), (0, 0, 0), direction)  # type: ignore[arg-type]
     planes = ("axial", "coronal", "sagittal")
     assert tuple(axis_of(plane, grid) for plane in planes) == axes  # type: ignore[arg-type]
-    assert tuple(plane_across(axis, grid) for axis in axes) == planes

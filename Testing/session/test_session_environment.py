@@ -93,6 +93,7 @@ def test_an_old_torch_is_pointed_out_and_replaced(stage, report, tmp_path):
     assert any("Too old: torch 1.13.1" in text for text in stage.environment.warnings())
     assert stage.environment.torch_step(True, None) == "replace"
     assert stage.environment.torch_step(True, tmp_path) == "keep", "the folder has none"
+    assert "no wheel of torch" in stage.environment.can_go_ahead(True, tmp_path)[1]
 
 
 def test_an_installation_that_would_fail_does_not_go_ahead(stage, tmp_path):

@@ -15,13 +15,11 @@ from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_set
 from TransferRiskLib.cases.case import ChannelFile, Cohort
 from TransferRiskLib.cases.load import load_case
 from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
-from TransferRiskLib.cli.rank import COMMAND as RANK
 from TransferRiskLib.errors import (
     Cancelled,
     CaseError,
     ImageError,
     LabelError,
-    ModelError,
     SettingsError,
     StorageError,
 )
@@ -154,25 +152,6 @@ def test_rank_sorts_models_and_maps_channels_of_each(bundle, cohort, tmp_path):
     with pytest.raises(SettingsError, match="No model has a channel 'CT'"):
         wrong = CohortInput(cohort, channels={"CT": "T1", "FLAIR": "T1"})
         rank(RankRequest((bundle, twin), wrong, tmp_path / "wrong", CPU), Progress())
-
-
-def test_a_damaged_model_is_left_out_of_a_ranking_and_named(bundle, cohort, tmp_path):
-    import shutil
-
-    broken = tmp_path / "broken"
-    shutil.copytree(bundle, broken)
-    (broken / "models" / "model.pt").write_bytes(b"no weights")
-    target = CohortInput(cohort)
-    result = rank(RankRequest((broken, bundle), target, tmp_path / "out", CPU), Progress())
-    assert [score.model for score in result.scores] == ["tiny tissue"]
-    (left_out,) = result.left_out
-    assert left_out.path == broken and "model.pt" in left_out.reason
-    written = json.loads((tmp_path / "out" / "ranking.json").read_text())
-    assert written["left_out"][0]["path"] == str(broken)
-    assert RANK.exit_code(result) == 10
-    assert any(str(broken) in line for line in RANK.show(result))
-    with pytest.raises(ModelError, match=r"model\.pt"):
-        rank(RankRequest((broken,), target, tmp_path / "none", CPU), Progress())
 
 
 def test_adapt_segment_evaluate_from_end_to_end(bundle, cohort, tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from TransferRiskLib.volumes.geometry import Geometry
 
 Plane = Literal["axial", "coronal", "sagittal"]
-PLANES: tuple[Plane, ...] = get_args(Plane)
 
 _ACROSS: dict[Plane, str] = {"axial": "SI", "coronal": "AP", "sagittal": "LR"}
 """The anatomical directions that a plane's slices follow one another in."""
@@ -24,11 +23,6 @@ def axis_of(plane: Plane, geometry: Geometry) -> int:
     the one that is nearest to it."""
     towards = geometry.orientation
     return 2 - next(place for place in range(3) if towards[place] in _ACROSS[plane])
-
-
-def plane_across(axis: int, geometry: Geometry) -> Plane:
-    """The plane of the slices that are stacked along an array axis."""
-    return next(plane for plane in PLANES if axis_of(plane, geometry) == axis)
 
 
 def drawing_axis(drawn: np.ndarray, geometry: Geometry) -> int:

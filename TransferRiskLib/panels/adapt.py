@@ -76,8 +76,10 @@ class AdaptPanel(Panel):
     def allow(self) -> None:
         ui, adapting = self.ui, self.session.adapting
         allow(ui.adaptButton, adapting.can_start(), _("Train on the cases whose use is “train”."))
-        tip = _("Go on where the adaptation in {folder} stopped.").format(folder=adapting.unfinished)
-        allow(ui.resumeButton, adapting.can_resume(), tip)
+        resumes = adapting.can_resume()
+        folder = adapting.unfinished if resumes[0] else None  # looked for on the disk
+        tip = _("Go on where the adaptation in {folder} stopped.").format(folder=folder)
+        allow(ui.resumeButton, resumes, tip)
         tip = _("Time a few training steps with this model on this computer, for the estimate.")
         allow(ui.measureButton, adapting.can_measure(), tip)
         self._allow_curve()

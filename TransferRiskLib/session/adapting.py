@@ -25,7 +25,7 @@ from TransferRiskLib.session.saving import SaveModel
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
-from TransferRiskLib.session.training import Adaptation, Resumption, is_finished, is_resumable
+from TransferRiskLib.session.training import WORK, Adaptation, Resumption, is_finished, is_resumable
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -189,12 +189,13 @@ class Adapting:
 
     @property
     def unfinished(self) -> Path | None:
-        """The folder of the run to resume: the scene's own; else the latest of the output folder that
-        neither finished nor belongs to a scene that was saved since, after a crash, say."""
+        """The folder of the run to resume: the scene's own; else the latest of the output folder that has
+        learnt something and is not finished, after a crash, say."""
         own = Path(self.run.folder) if self.run.status == "unfinished" else None
         if own is not None and is_resumable(own):
             return own
-        left = [f for f in run_folders(self._desk.settings) if is_resumable(f) and not is_finished(f)]
+        runs = run_folders(self._desk.settings)
+        left = [f for f in runs if is_resumable(f) and is_folder(f / WORK) and not is_finished(f)]
         return left[-1] if left else None
 
     def resume(self) -> None:

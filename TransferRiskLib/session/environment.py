@@ -190,9 +190,10 @@ class Environment:
             return no(reason)
         if wheels is not None and not is_folder(wheels):
             return no(_("There is no folder {folder}.").format(folder=wheels))
-        if wheels is not None and self.torch_step(installed, wheels) == "install":
-            lacks = no(_("The folder holds no wheel of torch, which is not installed either."))
-            return YES if installing.has_torch(wheels) else lacks
+        old = self._report is not None and installing.is_torch_old(self._report)
+        needed = old or self.torch_step(installed, wheels) == "install"
+        if wheels is not None and needed and not installing.has_torch(wheels):
+            return no(_("The folder holds no wheel of torch, and what is installed does not do."))
         return YES
 
     def prepare_installation(self) -> None:

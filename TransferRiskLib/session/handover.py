@@ -10,7 +10,7 @@ from TransferRiskLib.cases.case import Annotation, Case, ChannelFile
 from TransferRiskLib.cases.labels import UNLABELLED, LabelScheme
 from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.jobs.exchange import ImageFolder
-from TransferRiskLib.mrml.nodes import volume_from_node
+from TransferRiskLib.mrml.nodes import Node, geometry_of, volume_from_node
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held
 from TransferRiskLib.session.drawings import Drawing, read_drawing
@@ -33,12 +33,14 @@ class Handover:
 
     Attributes:
         names: Path of a file to what it is, in words, for messages of the worker that name files.
+        grids: Name of a row to the grid of its scan as it was handed over.
     """
 
     def __init__(self, desk: Desk, folder: ImageFolder) -> None:
         self._desk = desk
         self._folder = folder
         self.names: dict[str, str] = {}
+        self.grids: dict[str, Geometry] = {}
 
     def cases(
         self,
@@ -70,7 +72,7 @@ class Handover:
                     text = _("The case “{case}” has no volume for {channel} any more.")
                     raise CaseError(text.format(case=row.name, channel=channel))
                 image = volume_from_node(node)
-                grid = grid or image.geometry
+                grid = self.grids.setdefault(row.name, image.geometry)
                 path = yield from in_background(partial(self._folder.write_image, image))
                 text = _("{volume} ({channel} of {case})")
                 self.names[str(path)] = text.format(volume=node.GetName(), channel=channel, case=row.name)
@@ -95,6 +97,13 @@ class Handover:
     def _write(self, drawing: Drawing) -> Path | None:
         indices = drawing.indices()
         return self._folder.write_labels(Volume(indices, drawing.grid)) if indices is not None else None
+
+    def grid_still(self, name: str, scan: Node | None) -> Geometry | None:
+        """The grid of a row's scan; None where the scan is gone, or is another one by now."""
+        grid = self.grids.get(name)
+        if scan is None or scan.GetImageData() is None or scan.GetParentTransformNode() is not None:
+            return None
+        return grid if geometry_of(scan) == grid else None
 
     def in_words(self, text: str) -> str:
         """A message of the worker with the names of nodes in place of file names."""

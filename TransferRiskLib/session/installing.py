@@ -71,8 +71,7 @@ def torch_step(report: ProbeResult | None, installed: bool, wheels: Path | None)
         installed = report.versions.get("torch") is not None
     if not installed:
         return "install"
-    no_use = _is_no_use(report) or any(text.startswith("torch ") for text in _old(report))
-    return "replace" if no_use and (wheels is None or has_torch(wheels)) else "keep"
+    return "replace" if _is_no_use(report) and (wheels is None or has_torch(wheels)) else "keep"
 
 
 def text_for_slicer(report: ProbeResult | None, installed: bool, wheels: Path | None) -> str:
@@ -156,13 +155,16 @@ def _torch_of_wheels(step: Torch, no_use: bool, there: bool) -> str:
     return _("The installed PyTorch is kept.")
 
 
-def _old(report: ProbeResult | None) -> list[str]:
-    return too_old(report.versions) if report is not None else []
-
-
 def _is_no_use(report: ProbeResult | None) -> bool:
-    """Whether the installed PyTorch fails, or leaves a graphics card idle."""
-    return report is not None and bool(report.problem or (report.nvidia and report.cuda is None))
+    """Whether the installed PyTorch fails, leaves a graphics card idle, or is too old."""
+    if report is None:
+        return False
+    return bool(report.problem or (report.nvidia and report.cuda is None) or is_torch_old(report))
+
+
+def is_torch_old(report: ProbeResult) -> bool:
+    """Whether the installed PyTorch is older than what is needed."""
+    return bool(too_old({"torch": report.versions.get("torch")}))
 
 
 def has_torch(wheels: Path) -> bool:

@@ -14,7 +14,7 @@ from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml import heat
-from TransferRiskLib.mrml.nodes import Shelf, geometry_of
+from TransferRiskLib.mrml.nodes import Shelf
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held
@@ -86,7 +86,8 @@ class ComputeMaps(ExchangePlan):
         statistics = json.loads(result.statistics.read_text(encoding="utf-8"))
         made, lost = [], []
         for maps in result.cases:
-            geometry = self._grid(maps.case)
+            scan = self._held.node(self._scans[maps.case])
+            geometry = self.handover.grid_still(maps.case, scan)
             if geometry is None:
                 lost.append(maps.case)
                 continue
@@ -96,7 +97,7 @@ class ComputeMaps(ExchangePlan):
                 yield f"{maps.case}: {kind}"
             made.append(mapped)
         if lost and not made:
-            text = _("The volume of “{case}” was removed or transformed while its maps were computed.")
+            text = _("The volume of “{case}” was removed, moved or replaced while its maps were computed.")
             raise CaseError(text.format(case=lost[0]))
         state = self.desk.state
         name = unique(self._name, (run.name for run in state.runs))  # a scene may have brought the same
@@ -108,16 +109,11 @@ class ComputeMaps(ExchangePlan):
         self.desk.update(replace(state, runs=(*state.runs, run), display=_possible(display, run)), "maps")
         self.closing = " ".join(filter(None, (self._shown(), *self._missed(lost))))
 
-    def _grid(self, case: str) -> Geometry | None:
-        """The grid of a case's scan, where it still is what was handed over."""
-        scan = self._held.node(self._scans[case])
-        return geometry_of(scan) if scan is not None and scan.GetParentTransformNode() is None else None
-
     def _missed(self, lost: Sequence[str]) -> Iterator[str]:
         if self._left_out:
             yield _("Left out, for they are not complete: {cases}.").format(cases=", ".join(self._left_out))
         if lost:
-            text = _("Not shown, for their volumes were removed or transformed meanwhile: {cases}.")
+            text = _("Not shown, for their volumes were removed, moved or replaced meanwhile: {cases}.")
             yield text.format(cases=", ".join(lost))
 
     def undo(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from TransferRiskLib.cases.case import Case, Cohort
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.mrml import heat, overlay
-from TransferRiskLib.mrml.nodes import add_volume, geometry_of, put_beside
+from TransferRiskLib.mrml.nodes import add_volume, put_beside
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Held, Node
@@ -21,7 +21,6 @@ from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
-from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import read_volume, read_volumes
 from TransferRiskLib.volumes.volume import Volume
 from TransferRiskLib.wording import wording
@@ -53,7 +52,6 @@ class SegmentScans(ExchangePlan):
         super().__init__(desk)
         self._model, self._rows, self._channels, self._options = model, rows, channels, options
         self._cases: dict[str, Case] = {}
-        self._grids: dict[str, Geometry | None] = {}
         self._held = Held(desk, (volumes_for(row, channels).get(channels[0]) for row in rows))
 
     @property
@@ -62,9 +60,6 @@ class SegmentScans(ExchangePlan):
 
     def prepare(self) -> Generator[str, None, SegmentRequest]:
         cases = yield from self.handover.cases(self._rows, self._channels)
-        for row in self._rows:
-            volume = self._scan(row)
-            self._grids[row.key] = geometry_of(volume) if volume is not None else None
         self._cases = {case.name: case for case in cases}
         return SegmentRequest(
             self._model,
@@ -123,8 +118,8 @@ class SegmentScans(ExchangePlan):
         volume = self._scan(row)
         if volume is None:
             return {"error": _("The scan was removed from the scene while it was segmented.")}
-        geometry = self._grids.get(row.key)
-        if geometry is None or not _is_still(volume, geometry):
+        geometry = self.handover.grid_still(row.name, volume)
+        if geometry is None:
             return {"error": _("The scan was moved or replaced while it was segmented: segment it again.")}
         assert scan.segmentation is not None  # the task writes one for every scan without an error
         drawn = Case(row.name, {}, labels=scan.segmentation)
@@ -163,13 +158,6 @@ class SegmentScans(ExchangePlan):
         node.SetName(unique(name, (other.GetName() for other in self.desk.nodes())))
         mark_result(node)
         put_beside(node, scan)
-
-
-def _is_still(volume: Node, geometry: Geometry) -> bool:
-    """Whether a scan is where it was handed over."""
-    if volume.GetImageData() is None or volume.GetParentTransformNode() is not None:
-        return False
-    return geometry_of(volume) == geometry
 
 
 def _uncertainty(path: Path) -> Volume:
