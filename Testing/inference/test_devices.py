@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from TransferRiskLib.errors import DeviceError
-from TransferRiskLib.inference.devices import describe_device, resolve_device
+from TransferRiskLib.inference.devices import describe_device, has_bfloat16, resolve_device
 
 
 @pytest.fixture
@@ -63,3 +63,11 @@ def test_the_cpu_is_described_with_its_memory():
     assert str(described["name"]).startswith("CPU")
     if described["total_bytes"] is not None:
         assert 0 < described["free_bytes"] <= described["total_bytes"]
+
+
+@pytest.mark.parametrize(("capability", "native"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_bfloat16_is_for_gpus_that_compute_in_it(monkeypatch, capability, native):
+    # compute capability 7.5 is Turing, 8.0 Ampere
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert has_bfloat16(torch.device("cuda", 0)) is native
+    assert not has_bfloat16(torch.device("cpu"))

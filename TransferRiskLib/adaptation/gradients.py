@@ -13,6 +13,7 @@ from torch import Tensor
 from TransferRiskLib.adaptation.losses import AdaptationLoss
 from TransferRiskLib.adaptation.sampling import Batch
 from TransferRiskLib.adaptation.shortage import StepPlan
+from TransferRiskLib.inference.devices import has_bfloat16
 
 
 def add_gradients(
@@ -34,7 +35,7 @@ def add_gradients(
         loss: Of logits and labels.
         batch: On the network's device.
         plan: How many patches at once, and where activations wait.
-        mixed_precision: bfloat16 on CUDA; ignored elsewhere.
+        mixed_precision: bfloat16 on a GPU that has it; ignored elsewhere.
 
     Returns:
         The loss. Where it is not finite no gradient is added.
@@ -70,10 +71,10 @@ def add_gradients(
 
 def _forward(network: torch.nn.Module, offload: bool, mixed_precision: bool) -> Callable[[Batch], Tensor]:
     def forward(part: Batch) -> Tensor:
-        device = part.image.device.type
+        device = part.image.device
         waiting = torch.autograd.graph.save_on_cpu() if offload else contextlib.nullcontext()
-        half = mixed_precision and device == "cuda"
-        with waiting, torch.autocast(device, dtype=torch.bfloat16, enabled=half):
+        half = mixed_precision and has_bfloat16(device)
+        with waiting, torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
             return _full_resolution(network(part.image.to(memory_format=torch.channels_last_3d)))
 
     return forward

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from TransferRiskLib.adaptation.sampling import Batch, PatchSampler, TrainingCase
+from TransferRiskLib.inference.devices import has_bfloat16
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.models.intensity_curve import IntensityCurve
 from TransferRiskLib.models.networks import copy_network
@@ -79,7 +80,7 @@ def fit_curves(
         batch_size: Patches a step.
         seed: Of the patches; the same seed gives the same curves on a CPU.
         device: Of the network meanwhile.
-        mixed_precision: bfloat16 on CUDA.
+        mixed_precision: bfloat16 on a GPU that has it.
         progress: Told of both and asked for cancel.
 
     Returns:
@@ -167,7 +168,7 @@ class _Fit:
         self.model = SourceModel(source.card, self.curved)
         self.targets = targets
         self.device = device
-        self.half = mixed_precision and device.type == "cuda"
+        self.half = mixed_precision and has_bfloat16(device)
 
     def scored(self, batch: Batch) -> Tensor:
         """The balanced score of a batch, with gradients."""

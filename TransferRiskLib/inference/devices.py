@@ -36,6 +36,16 @@ def resolve_device(text: str) -> torch.device:
     return _cuda_device(int(match.group(1) or 0))
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU computes in bfloat16 itself: NVIDIA's since the Ampere generation, and AMD's.
+
+    Older ones only imitate it, which is slower than single precision.
+    """
+    if device.type != "cuda":
+        return False
+    return bool(torch.version.hip) or torch.cuda.get_device_capability(device)[0] >= 8
+
+
 def describe_device(device: torch.device) -> dict[str, str | int | None]:
     """What people want to know of a device.
 
