@@ -1,10 +1,11 @@
-"""Peak memory of a prediction on the CPU: the formula of Docs/memory.md beside what was measured.
+"""Peak memory of a prediction: the formula of Docs/memory.md beside what was measured.
 
-Every measurement is a process of its own: `ru_maxrss` (the largest resident set of a process so far)
-after the work, less its value before the case was made. The network's activations a voxel are
-measured once, on a single batch of windows.
+On the CPU every measurement is a process of its own: `ru_maxrss` (the largest resident set of a
+process so far) after the work, less its value before the case was made. On a GPU it is the largest sum
+of PyTorch's allocations, less that before. The network's activations a voxel are measured once, on a
+single batch of windows.
 
-    python benchmarks/prediction_memory.py
+    python benchmarks/prediction_memory.py [--device cpu]
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ CONFIGURATIONS = (
 def main() -> None:
     """Measure every configuration and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    on_gpu = arguments.device != "cpu"
+    made = measure if on_gpu else in_a_process
     if arguments.measure:
         print(json.dumps(measure(**json.loads(arguments.measure))))
         return
@@ -44,14 +48,16 @@ def main() -> None:
     for configuration in CONFIGURATIONS:
         channels, states, batch = (configuration[name] for name in ("channels", "states", "batch"))
         activations = (
-            in_a_process(only_windows=True, **configuration)["bytes"] / window_floats(batch) - channels
+            made(only_windows=True, device=arguments.device, **configuration)["bytes"] / window_floats(batch)
+            - channels
         )
-        measured = in_a_process(only_windows=False, **configuration)
+        measured = made(only_windows=False, device=arguments.device, **configuration)
         size = configuration["size"]
-        formula = prediction_memory(
+        memory = prediction_memory(
             native=size, grid=size, channels=channels, states=states, patch=PATCH, batch_size=batch,
-            activations=activations - states,
-        ).host  # fmt: skip
+            activations=activations - states, network_on_gpu=on_gpu, blending_on_gpu=on_gpu,
+        )  # fmt: skip
+        formula = memory.device if on_gpu else memory.host
         print(
             f"| {'x'.join(map(str, size))} | {channels} | {states} | {batch} | {activations - states:.0f} "
             f"| {formula / 1e6:.0f} | {measured['bytes'] / 1e6:.0f} | {measured['seconds']:.0f} |",
@@ -71,15 +77,16 @@ def in_a_process(**work: object) -> dict[str, float]:
 
 
 def measure(
-    size: tuple[int, int, int], channels: int, states: int, batch: int, only_windows: bool
+    size: tuple[int, int, int], channels: int, states: int, batch: int, only_windows: bool, device: str
 ) -> dict[str, float]:
-    """Growth of the peak resident set, in bytes, and the time."""
+    """Growth of the peak resident set, or of the GPU's allocations, in bytes, and the time."""
     import numpy as np
     import torch
     from monai.networks.nets import UNet
 
     from TransferRiskLib.cases.labels import LabelScheme
     from TransferRiskLib.cases.load import LoadedCase
+    from TransferRiskLib.inference.devices import resolve_device
     from TransferRiskLib.inference.predict import predict_states
     from TransferRiskLib.inference.settings import PredictionSettings
     from TransferRiskLib.models.card import ModelCard
@@ -90,10 +97,15 @@ def measure(
     labels = LabelScheme.of(*(f"label-{n}" for n in range(1, states)))
     network = UNet(3, channels, states, FEATURES, strides=(2, 2, 2), num_res_units=1)
     model = SourceModel(ModelCard("benchmark", names, labels, patch_size=PATCH, divisible_by=8), network)
-    model.probabilities(torch.zeros(1, channels, 16, 16, 16))
-    before, started = peak(), time.perf_counter()
+    model.to(resolve_device(device))
+    on_gpu = device != "cpu"
+    half = torch.autocast("cuda", torch.float16, enabled=on_gpu)
+    with torch.no_grad(), half:
+        model.probabilities(torch.zeros(1, channels, 16, 16, 16, device=device))
+    before, started = peak(on_gpu), time.perf_counter()
     if only_windows:
-        model.probabilities(torch.zeros(batch, channels, *PATCH))
+        with torch.no_grad(), half:
+            model.probabilities(torch.zeros(batch, channels, *PATCH, device=device))
     else:
         rng = np.random.default_rng(0)
         images = np.empty((channels, *size[::-1]), np.float32)
@@ -101,12 +113,18 @@ def measure(
             rng.standard_normal(out=image, dtype=np.float32)
         geometry = Geometry(tuple(size), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
         case = LoadedCase("case", names, images, geometry, None, None, "case", Path("case"))
-        predict_states(model, case, PredictionSettings("cpu", batch_size=batch, overlap=0.25))
-    return {"bytes": peak() - before, "seconds": time.perf_counter() - started}
+        predict_states(model, case, PredictionSettings(device, batch_size=batch, overlap=0.25))
+    return {"bytes": peak(on_gpu) - before, "seconds": time.perf_counter() - started}
 
 
-def peak() -> int:
-    """Largest resident set of this process so far, in bytes."""
+def peak(on_gpu: bool) -> int:
+    """Largest resident set of this process so far, or most allocated on the GPU since the last call."""
+    if on_gpu:
+        import torch
+
+        most = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        return most
     import resource  # not on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,12 +1,13 @@
 """Joint statistics and risk map beside what one would write first: time, memory and error.
 
     python benchmarks/transfer_numerics.py [--size 240 240 155] [--classes 4] [--rounds 5] [--threads 2]
+                                           [--device cpu]
 
 Every method runs once per round, in turn, so that a busy machine slows all of them alike; the best
 round counts. With one thread CPU time is measured, which others on the machine disturb little; with
-more it is wall time. Memory (Linux only) is the growth of a fresh process's peak while it runs the
-method once. Errors are against float64 from the logits on. The logits are random, the classes as
-uneven as in a brain scan.
+more, and on a GPU, it is wall time until the result is there. Memory (Linux only) is the growth of a
+fresh process's peak while it runs the method once; on a GPU that of PyTorch's allocations. Errors are
+against float64 from the logits on. The logits are random, the classes as uneven as in a brain scan.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.transfer.maps import transfer_maps
 from TransferRiskLib.transfer.scores import LeepSums
 from TransferRiskLib.transfer.statistics import JointStatistics
@@ -43,8 +45,9 @@ def problem(size: list[int], classes: int) -> tuple[Tensor, Tensor]:
 class Methods:
     """The candidates; each returns a joint (Y, Z), a risk map or a scalar."""
 
-    def __init__(self, size: list[int], classes: int) -> None:
-        self.logits, self.labels = problem(size, classes)
+    def __init__(self, size: list[int], classes: int, device: torch.device) -> None:
+        self.logits, self.labels = (tensor.to(device) for tensor in problem(size, classes))
+        self.device = device
         self.classes = classes
         self.names = [str(c) for c in range(classes)]
         part = slice(0, min(16, size[-1]))
@@ -61,12 +64,12 @@ class Methods:
 
     def joint_one_hot(self) -> np.ndarray:
         theta = torch.softmax(self.logits, 0).reshape(self.classes, -1)
-        return (one_hot(self.labels.reshape(-1).long(), self.classes).float().T @ theta.T).numpy()
+        return (one_hot(self.labels.reshape(-1).long(), self.classes).float().T @ theta.T).cpu().numpy()
 
     def joint_index_add(self) -> np.ndarray:
         theta = torch.softmax(self.logits, 0).reshape(self.classes, -1)
-        sums = torch.zeros(self.classes, self.classes)
-        return sums.index_add_(1, self.labels.reshape(-1).long(), theta).T.numpy()
+        sums = torch.zeros(self.classes, self.classes, device=self.device)
+        return sums.index_add_(1, self.labels.reshape(-1).long(), theta).T.cpu().numpy()
 
     def risk_fused(self) -> Tensor:
         return transfer_maps(
@@ -74,9 +77,8 @@ class Methods:
         ).maps["risk"]
 
     def risk_unfused(self) -> Tensor:
-        eep = torch.einsum(
-            "yz,z...->y...", torch.from_numpy(self.conditional).float(), torch.softmax(self.logits, 0)
-        )
+        conditional = torch.from_numpy(self.conditional).float().to(self.device)
+        eep = torch.einsum("yz,z...->y...", conditional, torch.softmax(self.logits, 0))
         return -torch.log(eep.gather(0, self.labels[None].long())[0])
 
     def all_maps_fused(self) -> None:
@@ -100,8 +102,8 @@ TITLES = {
 
 def exact(methods: Methods) -> tuple[np.ndarray, np.ndarray]:
     """Joint and risk in float64 NumPy, in portions only for memory's sake."""
-    logits = methods.logits.reshape(methods.classes, -1).numpy()
-    labels = methods.labels.reshape(-1).numpy()
+    logits = methods.logits.reshape(methods.classes, -1).cpu().numpy()
+    labels = methods.labels.reshape(-1).cpu().numpy()
     joint, risk = np.zeros((methods.classes, methods.classes)), np.empty(labels.size)
     for start in range(0, labels.size, 500_000):
         part = slice(start, start + 500_000)
@@ -117,13 +119,15 @@ def error_of(name: str, result: object, joint: np.ndarray, risk: np.ndarray) -> 
     """Largest relative error of a joint, largest absolute error of a risk map."""
     if name.startswith("joint"):
         return f"{np.max(np.abs(np.asarray(result) - joint) / joint):.1e} relative"
-    if name.startswith("risk"):
-        return f"{np.max(np.abs(np.asarray(result).reshape(-1) - risk)):.1e} nats"
+    if isinstance(result, Tensor) and name.startswith("risk"):
+        return f"{np.max(np.abs(result.cpu().numpy().reshape(-1) - risk)):.1e} nats"
     return ""
 
 
-def peak_growth(name: str, options: argparse.Namespace) -> float:
-    """MiB by which the peak of a fresh process grows while it runs the method once."""
+def peak_growth(name: str, methods: Methods, options: argparse.Namespace) -> float:
+    """MiB by which the peak of a fresh process grows while it runs the method once; on a GPU, of this one."""
+    if methods.device.type == "cuda":
+        return measure_memory(name, methods)
     size = [str(n) for n in options.size]
     command = [sys.executable, __file__, "--memory-of", name, "--size", *size]
     command += ["--classes", str(options.classes), "--threads", str(options.threads)]
@@ -131,30 +135,38 @@ def peak_growth(name: str, options: argparse.Namespace) -> float:
 
 
 def measure_memory(name: str, methods: Methods) -> float:
-    """The child's half of `peak_growth`."""
+    """MiB by which this process's peak grows while it runs the method once."""
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from here
-    before = _peak_kib()
+    if methods.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from here
+    before = _peak_kib(methods.device)
     result = getattr(methods, name)()
-    growth = _peak_kib() - before
+    growth = _peak_kib(methods.device) - before
     del result
     return growth / 1024
 
 
-def _peak_kib() -> int:
+def _peak_kib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1024
     lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    return float(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
 def best_times(methods: Methods, rounds: int) -> dict[str, float]:
     """Seconds of the best round."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    gpu = methods.device.type == "cuda"
+    clock = time.process_time if torch.get_num_threads() == 1 and not gpu else time.perf_counter
     best = dict.fromkeys(TITLES, float("inf"))
     for _ in range(rounds):
         for name in TITLES:
             run: Callable[[], object] = getattr(methods, name)
             start = clock()
             run()
+            if gpu:
+                torch.cuda.synchronize()
             best[name] = min(best[name], clock() - start)
     return best
 
@@ -166,26 +178,27 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory-of", choices=TITLES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    methods = Methods(options.size, options.classes)
+    methods = Methods(options.size, options.classes, resolve_device(options.device))
     if options.memory_of:
         print(json.dumps(measure_memory(options.memory_of, methods)))
         return
     joint, risk = exact(methods)
     best = best_times(methods, options.rounds)
     shape = "x".join(map(str, options.size))
-    print(f"{shape}, {options.classes} source and target classes, {options.threads} threads, ", end="")
-    clock = "CPU" if options.threads == 1 else "wall"
+    gpu = methods.device.type == "cuda"
+    where = torch.cuda.get_device_name() if gpu else f"{options.threads} threads"
+    print(f"{shape}, {options.classes} source and target classes, {where}, ", end="")
+    clock = "CPU" if options.threads == 1 and not gpu else "wall"
     print(f"torch {torch.__version__}, {clock} time, best of {options.rounds}\n")
     print("| method | ms | of softmax alone | extra peak MiB | error |\n|---|---:|---:|---:|---:|")
     for name, title in TITLES.items():
         error = error_of(name, getattr(methods, name)(), joint, risk)
-        ratio = best[name] / best["softmax_alone"]
-        print(
-            f"| {title} | {best[name] * 1e3:.0f} | {ratio:.1f} | {peak_growth(name, options):.0f} | {error} |"
-        )
+        ratio, memory = best[name] / best["softmax_alone"], peak_growth(name, methods, options)
+        print(f"| {title} | {best[name] * 1e3:.1f} | {ratio:.1f} | {memory:.0f} | {error} |")
 
 
 if __name__ == "__main__":
