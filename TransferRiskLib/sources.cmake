@@ -124,6 +124,7 @@ set(MODULE_PYTHON_SCRIPTS
   models/outputs.py
   models/packed.py
   models/saving.py
+  models/single_samples.py
   models/source_model.py
   models/states.py
   models/torchscript.py

@@ -14,6 +14,7 @@ from TransferRiskLib.adaptation.losses import AdaptationLoss
 from TransferRiskLib.adaptation.sampling import Batch
 from TransferRiskLib.adaptation.shortage import StepPlan
 from TransferRiskLib.inference.devices import has_bfloat16
+from TransferRiskLib.models.single_samples import QuickSingleSamples
 
 
 def add_gradients(
@@ -74,7 +75,7 @@ def _forward(network: torch.nn.Module, offload: bool, mixed_precision: bool) -> 
         device = part.image.device
         waiting = torch.autograd.graph.save_on_cpu() if offload else contextlib.nullcontext()
         half = mixed_precision and has_bfloat16(device)
-        with waiting, torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        with waiting, torch.autocast(device.type, dtype=torch.bfloat16, enabled=half), QuickSingleSamples():
             return _full_resolution(network(part.image.to(memory_format=torch.channels_last_3d)))
 
     return forward

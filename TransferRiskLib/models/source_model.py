@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from TransferRiskLib.errors import ModelError
 from TransferRiskLib.models.card import ModelCard
+from TransferRiskLib.models.single_samples import QuickSingleSamples
 from TransferRiskLib.models.states import state_names, to_states
 
 
@@ -58,7 +59,8 @@ class SourceModel:
         Raises:
             ModelError: the network gives another number of channels than the card says.
         """
-        outputs = single_output(self.network(batch))
+        with QuickSingleSamples():
+            outputs = single_output(self.network(batch))
         if outputs.shape[1] != self.card.outputs:
             raise self._error(
                 f"The network gives {outputs.shape[1]} output channels, but the card's labels and activation "
