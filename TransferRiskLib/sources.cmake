@@ -205,6 +205,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/row_volumes.py
   session/running_job.py
   session/saving.py
+  session/segment_labels.py
   session/segmentation_job.py
   session/segmenting.py
   session/session.py

@@ -102,10 +102,13 @@ def test_a_segment_that_no_label_is_called_like_is_refused(scene, oblique, schem
         indices_from_segmentation(node, oblique, LabelScheme.of("lesion"))
 
 
-def test_segments_can_be_renamed_and_left_out(scene, oblique, scheme, indices) -> None:
+def test_segments_can_stand_for_other_labels_and_be_left_out(scene, oblique, scheme, indices) -> None:
     node = add_segmentation(scene, indices, oblique, scheme, "manual")
-    names = {"hippocampus": "left", "Lesion": None}
-    back = indices_from_segmentation(node, oblique, LabelScheme.of("left"), names)
+    one, two = node.GetSegmentation().GetSegmentIDs()
+    for identifier in (one, two):
+        node.GetSegmentation().GetSegment(identifier).SetName("same name")
+    labels = {one: "left", two: None}
+    back = indices_from_segmentation(node, oblique, LabelScheme.of("left"), labels)
     np.testing.assert_array_equal(back, indices == 1)
 
 
@@ -115,9 +118,9 @@ def test_a_segment_whose_name_was_emptied_goes_by_its_identifier(scene, oblique,
     identifier = segmentation.GetSegmentIdBySegmentName("lesion")
     segmentation.GetSegment(identifier).SetName("")
     assert [label.name for label in segments_of(node)] == ["Hippocampus", identifier]
-    assert [names for _, names in filled_layers(node)] == [("Hippocampus", identifier)]
-    names = {identifier: "lesion"}
-    np.testing.assert_array_equal(indices_from_segmentation(node, oblique, scheme, names), indices)
+    assert [there for _, there in filled_layers(node)] == [("Hippocampus", identifier)]
+    labels = {identifier: "lesion"}
+    np.testing.assert_array_equal(indices_from_segmentation(node, oblique, scheme, labels), indices)
 
 
 def test_a_segmentation_without_segments_is_all_background(scene, oblique, scheme) -> None:

@@ -235,8 +235,8 @@ def test_label_of_a_segment(desk: SimpleNamespace) -> None:
     desk.ui.segmentLabelTable.cellWidget(1, 1).activated.emit(2)
     desk.ui.segmentLabelTable.cellWidget(0, 1).activated.emit(3)
     assert requests(desk) == [
-        ("cases.set_label", "a", "white", "WM"),
-        ("cases.set_label", "a", "grey", None),
+        ("cases.set_label", "a", "s2", "WM"),
+        ("cases.set_label", "a", "s1", None),
     ]
 
 

@@ -138,7 +138,7 @@ def test_segments_that_differ_in_capitals_alone_are_told_apart(stage, scene, one
     segmentation.GetSegment(segmentation.GetNthSegmentID(1)).SetName("ANTERIOR")
     whole = indices(stage, one)
     assert set(np.unique(whole)) == {0, 1}, "one label by two names"
-    stage.cases.set_label(one, "ANTERIOR", None)
+    stage.cases.set_label(one, "posterior", None)  # by its ID
     left = indices(stage, one)
     assert (left == 1).any() and (left == UNLABELLED).any()
 

@@ -103,7 +103,7 @@ def test_likely_mistakes_are_remarked_on(stage, scene, two):
     assert any("Segment_1" in text for text in stage.cases.remarks(berta))
     assert any("has no posterior" in text for text in stage.cases.remarks(berta))
     assert any("has no Segment_1" in text for text in stage.cases.remarks(anna))
-    stage.cases.set_label(berta, "Segment_1", "posterior")
+    stage.cases.set_label(berta, segmentation.GetNthSegmentID(1), "posterior")
     assert stage.cases.remarks(anna) == stage.cases.remarks(berta) == []
     stage.cases.set_region(anna, "axial")
     stage.cases.set_label(anna, "posterior", None)

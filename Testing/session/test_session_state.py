@@ -29,7 +29,7 @@ from TransferRiskLib.tasks.results import AdaptResult, ClassSummary, ModelScore
 
 def full(volume: str, segmentation: str) -> SessionState:
     score = ModelScore("tiny", Path("models/tiny"), -0.5, 0.25, {"lesion": 0.125})
-    labels = {"a": None, "b": "lesion"}
+    labels = {"anterior": None, "posterior": "lesion"}
     mapped = MappedCase("x", volume, {"risk": volume}, {"eep-segmentation": segmentation}, (1.0, 2.0, -3.5))
     rows = (ClassSummary("x", "lesion", 7, 0.5, 0.25, 0.0, 1.0, 0.125),)
     histogram = {"edges": [0.0, 1.0], "targets": ["a"], "counts": [[3]]}

@@ -15,14 +15,19 @@ from TransferRiskLib.volumes.geometry import Geometry
 
 def segments_of(node: Node) -> tuple[Label, ...]:
     """Names, colours and terminology of a segmentation's segments, numbered from 1."""
+    return tuple(segments_by_id(node).values())
+
+
+def segments_by_id(node: Node) -> dict[str, Label]:
+    """As `segments_of`, by segment ID, which stays when a segment is renamed."""
     segmentation = node.GetSegmentation()
-    found = []
+    found = {}
     for number, identifier in enumerate(segmentation.GetSegmentIDs()):
         segment = segmentation.GetSegment(identifier)
         coded = _tag(segment, segment.GetTerminologyEntryTagName())
         name = segment_name(segmentation, identifier)
-        found.append(Label(name, number + 1, tuple(segment.GetColor()), coded))
-    return tuple(found)
+        found[identifier] = Label(name, number + 1, tuple(segment.GetColor()), coded)
+    return found
 
 
 def is_empty(node: Node) -> bool:
@@ -31,7 +36,7 @@ def is_empty(node: Node) -> bool:
 
 
 def filled_layers(node: Node) -> list[tuple[Node, tuple[str, ...]]]:
-    """Label maps or surfaces that hold anything, each with the names of the segments that share it.
+    """Label maps or surfaces that hold anything, each with the IDs of the segments that share it.
 
     Segments of one layer cannot overlap."""
     segmentation = node.GetSegmentation()
@@ -42,8 +47,7 @@ def filled_layers(node: Node) -> list[tuple[Node, tuple[str, ...]]]:
             continue
         scalars = data.GetPointData().GetScalars()
         if scalars is None or not data.IsA("vtkImageData") or scalars.GetRange()[1] > 0:
-            identifiers = segmentation.GetSegmentIDsForLayer(number)
-            found.append((data, tuple(segment_name(segmentation, i) for i in identifiers)))
+            found.append((data, tuple(segmentation.GetSegmentIDsForLayer(number))))
     return found
 
 

@@ -74,16 +74,16 @@ def indices_from_segmentation(
     node: Node,
     reference: Geometry | Node,
     scheme: LabelScheme,
-    names: Mapping[str, str | None] | None = None,
+    labels: Mapping[str, str | None] | None = None,
 ) -> np.ndarray:
-    """Class indices of a segmentation node on a grid, matched by segment name (ignoring case).
+    """Class indices of a segmentation node on a grid.
 
     Args:
         node: The segmentation.
         reference: The grid, or the volume node that has it.
         scheme: What the segments are. Labels without a segment do not occur in the result.
-        names: Segment name to label name where they differ, or to None for a segment to leave out. A name
-            written just so comes before one in other capitals.
+        labels: Segment ID to the name of its label, or to None for a segment to leave out. A segment that
+            is not mentioned is the label of its own name (ignoring case).
 
     Returns:
         int16 array (k, j, i); where segments overlap the last one wins.
@@ -98,12 +98,11 @@ def indices_from_segmentation(
 
     refuse_transform(node)
     geometry = reference if isinstance(reference, Geometry) else geometry_of(reference)
-    given = {key.casefold(): value for key, value in (names or {}).items()}
     segmentation = node.GetSegmentation()
     chosen, classes = vtk.vtkStringArray(), vtk.vtkIntArray()
     for identifier in segmentation.GetSegmentIDs():
         name = segment_name(segmentation, identifier)
-        label = names[name] if names and name in names else given.get(name.casefold(), name)
+        label = (labels or {}).get(identifier, name)
         if label is None:
             continue
         try:

@@ -118,13 +118,14 @@ class TargetCasesPanel(Panel):
 
     def _show_segments(self, row: CaseRow) -> None:
         cases = self.session.cases
-        segments, labels = cases.segments(row.key), cases.label_of
+        segments, labels = cases.segments(row.key), cases.segment_labels(row.key)
         choices = [*cases.label_choices(), None]
         texts = [_("unlabelled") if label is None else label for label in choices]
-        fill(self.ui.segmentLabelTable, (_("Segment"), _("is the label")), [(s, "") for s in segments])
+        rows = [(name, "") for name in segments.values()]
+        fill(self.ui.segmentLabelTable, (_("Segment"), _("is the label")), rows)
         for number, segment in enumerate(segments):
             combo = qt.QComboBox()
-            choose_from(combo, texts, position(choices, labels(row.key, segment)))
+            choose_from(combo, texts, position(choices, labels[segment]))
             on(combo, "activated(int)", self._label_setter(row.key, segment, choices))
             self.ui.segmentLabelTable.setCellWidget(number, 1, combo)
         fit(self.ui.segmentLabelTable)

@@ -12,6 +12,7 @@ from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.desk import Desk, Held
+from TransferRiskLib.session.segment_labels import meanings
 from TransferRiskLib.session.state import CaseRow, RegionKind
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
@@ -66,11 +67,11 @@ def read_drawing(desk: Desk | Held, row: CaseRow, grid: Geometry, scheme: LabelS
         raise CaseError(_("The case “{case}” has no segmentation any more.").format(case=row.name))
     left_out = len(scheme)
     extended = LabelScheme((*scheme.labels, Label(_LEFT_OUT, left_out)))
-    names = {
-        label.name: _LEFT_OUT if (target := row.labels.get(label.name, label.name)) is None else target
-        for label in annotation.segments_of(node)
+    labels = {
+        identifier: _LEFT_OUT if target is None else target
+        for identifier, _segment, target in meanings(desk, row)
     }
-    drawn = indices_from_segmentation(node, grid, extended, names)
+    drawn = indices_from_segmentation(node, grid, extended, labels)
     return Drawing(drawn, left_out, grid, row.region, _box(desk, row) if row.region == "roi" else None)
 
 

@@ -13,6 +13,7 @@ from TransferRiskLib.cases.labels import UNLABELLED, Label, LabelScheme
 from TransferRiskLib.cases.load import load_labels
 from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.mrml import overlay
+from TransferRiskLib.mrml.annotation import segments_by_id
 from TransferRiskLib.mrml.nodes import Shelf, add_volume, geometry_of
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.background import in_background
@@ -98,18 +99,18 @@ class LoadCases(Plan):
         indices, scheme = yield from in_background(
             partial(load_labels, case, geometry, known, require_foreground=False)
         )
-        names: dict[str, str | None] = {}
+        unlabelled = None
         if case.annotation != Annotation() and (indices == UNLABELLED).any():
             # What is not annotated becomes a segment of its own, so that the user sees it.
             extra = max(label.value for label in scheme.labels) + 1
             unlabelled = _("not annotated")
             scheme = LabelScheme((*scheme.labels, Label(unlabelled, extra)))
             indices[indices == UNLABELLED] = len(scheme) - 1
-            names[unlabelled] = None
         node = add_segmentation(self._desk.scene, indices, geometry, scheme, f"{case.name}_label", scan)
         overlay.show_outlines(node)
         self._shelf.put(node)
-        return node.GetID(), names
+        segments = segments_by_id(node).items()
+        return node.GetID(), {i: None for i, segment in segments if segment.name == unlabelled}
 
 
 def _read(path: Path, channels: tuple[str, ...]) -> Cohort:

@@ -13,6 +13,7 @@ from TransferRiskLib.mrml.nodes import geometry_of, is_sheared
 from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.guessing import contrast_of
 from TransferRiskLib.session.row_volumes import volumes_for
+from TransferRiskLib.session.segment_labels import meanings
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
@@ -82,7 +83,7 @@ def missing_annotation(desk: Desk, row: CaseRow, channels: Sequence[str]) -> lis
             )
         )
     else:
-        targets = [row.labels.get(label.name, label.name) for label in annotation.segments_of(node)]
+        targets = [target for _id, _segment, target in meanings(desk, row)]
         if all(target is None or target.casefold() == BACKGROUND for target in targets):
             found.append(_("None of its segments stands for a label."))
     found = [text.format(name=node.GetName()) for text in found]
@@ -118,9 +119,11 @@ def remarks(desk: Desk, row: CaseRow | ScanRow, card: ModelCard | None) -> list[
 
 def _unnamed(desk: Desk, row: CaseRow) -> list[str]:
     """Segments with the name that Segment Editor gives: hardly the name of a label."""
-    node = desk.node(row.segmentation)
-    names = [label.name for label in annotation.segments_of(node)] if node is not None else []
-    own = [name for name in names if name not in row.labels and _GIVEN.fullmatch(name)]
+    own = [
+        segment.name
+        for identifier, segment, _target in meanings(desk, row)
+        if identifier not in row.labels and _GIVEN.fullmatch(segment.name)
+    ]
     text = _("Its segment {names} becomes a label of that name: rename it, or say which label it is.")
     return [text.format(names=", ".join(own))] if own else []
 
@@ -169,7 +172,8 @@ def _overlaps(desk: Desk, row: CaseRow) -> list[str]:
     """Segments of several layers may overlap; whether they do would take a look at every voxel."""
     node = desk.node(row.segmentation)
     layers = annotation.filled_layers(node) if node is not None else []
-    targets = {row.labels.get(name, name) for _data, names in layers for name in names}
+    drawn = {identifier for _data, identifiers in layers for identifier in identifiers}
+    targets = {target for identifier, _segment, target in meanings(desk, row) if identifier in drawn}
     if len(layers) < 2 or len(targets) < 2:
         return []
     text = _("Its segments lie in {count} layers: where they overlap, the last one counts.")

@@ -32,8 +32,8 @@ class CaseRow:
         name: What people call the case; unique among the rows.
         channels: Channel name on the model's card to volume node ID.
         segmentation: Segmentation node ID, or None for a case without annotation.
-        labels: Segment name to target label; "background", or None for unlabelled. A segment that is
-            not mentioned is the label of its own name.
+        labels: Segment ID (its name while there is no segmentation) to target label; "background", or
+            None for unlabelled. A segment that is not mentioned is the label of its own name.
         region: What was annotated: everything, the slices that carry annotation (of a plane, or of
             that in which they look drawn), or an ROI.
         roi: Node ID of the ROI.

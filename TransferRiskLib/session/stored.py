@@ -9,10 +9,12 @@ must give its nodes new IDs.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Node
+from TransferRiskLib.session.segment_labels import read_row
 from TransferRiskLib.session.state import SessionState
 from TransferRiskLib.session.state_nodes import GONE, node_ids, with_node_ids
 from TransferRiskLib.wording import wording
@@ -20,7 +22,9 @@ from TransferRiskLib.wording import wording
 _ = wording(__name__)
 MODULE = "TransferRisk"
 PARAMETER = "session"
-_VERSION = 1
+_VERSION = 2
+_BY_NAME = 1
+"""The version whose rows say by its name what a segment stands for."""
 _ROLE = "session."
 _OURS = "ours"
 
@@ -94,13 +98,16 @@ def load_state(node: Node) -> SessionState:
         version = record["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(_("The choices in this scene cannot be read.")) from error
-    if version != _VERSION:
+    if version not in (_BY_NAME, _VERSION):
         text = _("The choices in this scene have version {theirs}; this TransferRisk reads {ours}.")
         raise SettingsError(text.format(theirs=version, ours=_VERSION), hint=_("Update the extension."))
     state = from_json(SessionState, record["state"], "session")
     referred = {role.removeprefix(_ROLE): node.GetNodeReference(role) for role in _roles(node)}
     now = {old: found.GetID() for old, found in referred.items() if found is not None}
-    return with_node_ids(state, lambda identity: now.get(identity, GONE))
+    state = with_node_ids(state, lambda identity: now.get(identity, GONE))
+    nodes = {found.GetID(): found for found in referred.values() if found is not None}
+    rows = (read_row(row, nodes.get(row.segmentation), version == _BY_NAME) for row in state.cases)
+    return replace(state, cases=tuple(rows))
 
 
 def _roles(node: Node) -> list[str]:

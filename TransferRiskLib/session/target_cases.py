@@ -18,6 +18,7 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.patients import found_patient, patient_of_row
 from TransferRiskLib.session.row_volumes import volumes_for, with_volume
+from TransferRiskLib.session.segment_labels import Meanings, carried, meanings
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion
 from TransferRiskLib.session.target_labels import lacking, scheme_to_draw, target_scheme
@@ -99,8 +100,7 @@ class TargetCases:
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
         row, scheme = self._desk.state.case(key), self._once_labels()
-        segments = self.segments(key)
-        own = [*segments, *filter(None, (self.label_of(key, segment) for segment in segments))]
+        own = [*self.segments(key).values(), *filter(None, self.segment_labels(key).values())]
         return [
             *row_checks.remarks(self._desk, row, self._card()),
             *row_checks.repeated(row, self.rows),
@@ -193,11 +193,18 @@ class TargetCases:
         return volumes_for(self._desk.state.case(key), self.channels)
 
     def set_segmentation(self, key: str, node_id: str | None) -> None:
-        """Choose the segmentation."""
-        self._change(key, segmentation=node_id or None)
+        """Choose the segmentation. What was said of segments of the former one holds for those of the
+        same names."""
+        row, chosen = self._desk.state.case(key), node_id or None
+        labels: Meanings = row.labels
+        if chosen != row.segmentation:
+            before, after = self._desk.node(row.segmentation), self._desk.node(chosen)
+            gone = row.segmentation is not None and before is None  # the IDs are of no use then
+            labels = carried({} if gone else labels, before, after)
+        self._change(key, segmentation=chosen, labels=labels)
 
     def set_label(self, key: str, segment: str, label: str | None) -> None:
-        """Say which label a segment is: a target label, "background", or None for unlabelled."""
+        """Say which label a segment (by ID) is: a target label, "background", or None for unlabelled."""
         labels = {**self._desk.state.case(key).labels, segment: label}
         self._change(key, labels=labels)
 
@@ -217,21 +224,22 @@ class TargetCases:
         """Train on the case, or hold it out."""
         self._change(key, role=role)
 
-    def segments(self, key: str) -> tuple[str, ...]:
-        """The names of the segments of a row's segmentation."""
-        node = self._desk.node(self._desk.state.case(key).segmentation)
-        return tuple(label.name for label in annotation.segments_of(node)) if node is not None else ()
+    def segments(self, key: str) -> dict[str, str]:
+        """The segments of a row's segmentation: ID to name."""
+        row = self._desk.state.case(key)
+        return {identifier: segment.name for identifier, segment, _ in meanings(self._desk, row)}
 
-    def label_of(self, key: str, segment: str) -> str | None:
-        """The label that a segment of a row stands for."""
-        return self._desk.state.case(key).labels.get(segment, segment)
+    def segment_labels(self, key: str) -> dict[str, str | None]:
+        """The labels that the segments of a row stand for, by segment ID; None for unlabelled."""
+        row = self._desk.state.case(key)
+        return {identifier: label for identifier, _, label in meanings(self._desk, row)}
 
     def label_choices(self) -> tuple[str, ...]:
         """Labels to offer for a segment: background, the model's, those of all rows' segments."""
         card = self._card()
         names = [BACKGROUND, *(card.labels.names[1:] if card is not None else ())]
         names += (label.name for label in (self.target_labels() or LabelScheme.of()).foreground)
-        names += (segment for row in self.rows for segment in self.segments(row.key))
+        names += (segment for row in self.rows for segment in self.segments(row.key).values())
         found: dict[str, str] = {}
         for name in names:
             found.setdefault(name.casefold(), name)
@@ -268,7 +276,7 @@ class TargetCases:
         if missing is not None:
             name = _("{case} annotation").format(case=row.name)
             node = annotation.prepare_segmentation(self._desk.scene, node, missing, volume, name)
-            self._change(key, segmentation=node.GetID())
+            self.set_segmentation(key, node.GetID())
         overlay.show_in_slices(self._desk.scene, volume)
         return node, volume
 

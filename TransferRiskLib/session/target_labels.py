@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from TransferRiskLib.cases.labels import BACKGROUND, Label, LabelScheme
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session.desk import Desk
+from TransferRiskLib.session.segment_labels import meanings
 from TransferRiskLib.session.state import CaseRow
 
 
@@ -20,7 +21,7 @@ def target_scheme(desk: Desk, rows: Iterable[CaseRow], preferred: LabelScheme | 
     """
     found: dict[str, Label] = {}
     for row in rows:
-        for segment, label in _meanings(desk, row):
+        for _id, segment, label in meanings(desk, row):
             if label is not None and label.casefold() != BACKGROUND:
                 found.setdefault(label.casefold(), Label(label, 0, segment.colour, segment.terminology))
     if not found:
@@ -59,7 +60,7 @@ def scheme_to_draw(desk: Desk, rows: Iterable[CaseRow], known: LabelScheme | Non
     away = {
         segment.name.casefold()
         for row in rows
-        for segment, label in _meanings(desk, row)
+        for _id, segment, label in meanings(desk, row)
         if label is None or label.casefold() != segment.name.casefold()
     } - _names(own)
     first = [label for label in known.foreground if label.name.casefold() not in away]
@@ -69,18 +70,11 @@ def scheme_to_draw(desk: Desk, rows: Iterable[CaseRow], known: LabelScheme | Non
 def lacking(desk: Desk, row: CaseRow, scheme: LabelScheme) -> LabelScheme | None:
     """The labels for which a row has no segment: none stands for it, none is called so; None when it has
     them all."""
-    meanings = tuple(_meanings(desk, row))
-    there = {segment.name.casefold() for segment, _label in meanings}
-    there |= {label.casefold() for _segment, label in meanings if label is not None}
+    there = set()
+    for _id, segment, label in meanings(desk, row):
+        there |= {name.casefold() for name in (segment.name, label) if name is not None}
     missing = [label for label in scheme.foreground if label.name.casefold() not in there]
     return _numbered(missing) if missing else None
-
-
-def _meanings(desk: Desk, row: CaseRow) -> Iterator[tuple[Label, str | None]]:
-    """A row's segments with the names of the labels that they stand for."""
-    node = desk.node(row.segmentation)
-    for segment in annotation.segments_of(node) if node is not None else ():
-        yield segment, row.labels.get(segment.name, segment.name)
 
 
 def _is_drawn(desk: Desk, row: CaseRow) -> bool:
