@@ -161,6 +161,7 @@ set(MODULE_PYTHON_SCRIPTS
   panels/risk_map.py
   panels/sample_data.py
   panels/segment.py
+  panels/segment_labels.py
   panels/source_model.py
   panels/target_cases.py
   panels/widgets.py

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.suggesting import Suggestion
 
@@ -85,11 +86,17 @@ def test_a_pass_over_the_window_checks_every_row_once(stage, two, monkeypatch):
         return real(desk, row, channels)
 
     monkeypatch.setattr(row_checks, "missing_annotation", counted)
+    read = []
+    real_segments = annotation.segments_by_id
+    monkeypatch.setattr(annotation, "segments_by_id", lambda node: read.append(node) or real_segments(node))
     with stage.cases.glance():
         for _ in range(3):
             assert [stage.cases.missing(key) for key in two] == [[], []]
             assert stage.maps.can_compute()[0] and stage.adapting.can_start()[0]
+            assert [stage.cases.remarks(key) for key in two] == [[], []]
+            assert stage.cases.label_choices() == ("background", "anterior", "posterior")
     assert sorted(asked) == sorted(two)
+    assert len(read) == 2, "a brain atlas has a hundred segments"
     stage.cases.missing(two[0])
     assert len(asked) == 3, "outside of it a row is looked at as it is now"
 

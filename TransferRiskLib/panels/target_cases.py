@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
-import qt
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.channel_form import ChannelForm
 from TransferRiskLib.panels.panel import Panel, Surroundings
+from TransferRiskLib.panels.segment_labels import SegmentLabels
 from TransferRiskLib.panels.widgets import (
     TypedLine,
     allow,
     choose_from,
     fill,
-    fit,
     node_selector,
     on,
     on_row,
@@ -45,6 +45,7 @@ class TargetCasesPanel(Panel):
         ui.caseSegmentationPlace.layout().addWidget(self._segmentation)
         self._roi = node_selector(ROIS, _("choose an ROI"), lambda node: self._set_region("roi", node))
         ui.caseRoiPlace.layout().addWidget(self._roi)
+        self._segment_labels = SegmentLabels(ui.segmentLabelTable)
         on_row(ui.caseTable, self._select)
         self._name = TypedLine(ui.caseNameEdit, lambda: self._row().name, self._rename)
         self._patient = TypedLine(ui.casePatientEdit, lambda: self._row().patient, self._set_patient)
@@ -76,6 +77,10 @@ class TargetCasesPanel(Panel):
         suggestions = self.session.cases.suggestions
         say(self.ui.suggestionLabel, suggestions[0].sentence if suggestions else "")
         self.ui.goToSuggestionButton.setVisible(bool(suggestions))
+
+    def settle(self) -> None:
+        super().settle()
+        self._segment_labels.go_on()
 
     def allow(self) -> None:
         cases, ui = self.session.cases, self.ui
@@ -118,23 +123,16 @@ class TargetCasesPanel(Panel):
 
     def _show_segments(self, row: CaseRow) -> None:
         cases = self.session.cases
-        segments, labels = cases.segments(row.key), cases.segment_labels(row.key)
-        choices = [*cases.label_choices(), None]
-        texts = [_("unlabelled") if label is None else label for label in choices]
-        rows = [(name, "") for name in segments.values()]
-        fill(self.ui.segmentLabelTable, (_("Segment"), _("is the label")), rows)
-        for number, segment in enumerate(segments):
-            combo = qt.QComboBox()
-            choose_from(combo, texts, position(choices, labels[segment]))
-            on(combo, "activated(int)", self._label_setter(row.key, segment, choices))
-            self.ui.segmentLabelTable.setCellWidget(number, 1, combo)
-        fit(self.ui.segmentLabelTable)
+        choices = (*cases.label_choices(), None)
+        self._segment_labels.show(
+            cases.segments(row.key), cases.segment_labels(row.key), choices, partial(self._set_label, row.key)
+        )
 
     def _set_channel(self, channel: str, node: str | None) -> None:
         self.attempt(lambda: self.session.cases.set_channel(self._key, channel, node))
 
-    def _label_setter(self, key: str, segment: str, choices: list[str | None]) -> Any:
-        return lambda n: self.attempt(lambda: self.session.cases.set_label(key, segment, choices[n]))
+    def _set_label(self, key: str, segment: str, label: str | None) -> None:
+        self.attempt(lambda: self.session.cases.set_label(key, segment, label))
 
     def _select(self, row: int) -> None:
         if row >= 0:

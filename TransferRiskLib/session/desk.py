@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.inference.settings import PredictionSettings
@@ -13,6 +14,7 @@ from TransferRiskLib.session.state import SessionState
 from TransferRiskLib.session.state_nodes import without_removed
 
 Node = Any
+T = TypeVar("T")
 Verdict = tuple[bool, str]
 """Whether something can be done now, and if not, why."""
 
@@ -100,6 +102,7 @@ class Desk:
         self._callbacks: list[Callable[[str], None]] = []
         self.changed = False
         self._noted: dict[str, None] = {}
+        self._found: dict[Hashable, Any] | None = None
 
     @property
     def state(self) -> SessionState:
@@ -142,6 +145,24 @@ class Desk:
                 self._callbacks.remove(callback)
 
         return unsubscribe
+
+    @contextmanager
+    def glance(self) -> Iterator[None]:
+        """Within it `once` finds things out once: for a pass over the window, in which nothing changes."""
+        self._found = {}
+        try:
+            yield
+        finally:
+            self._found = None
+
+    def once(self, what: Hashable, find: Callable[[], T]) -> T:
+        """What `find` finds: during a glance what it found the first time."""
+        if self._found is None:
+            return find()
+        if what not in self._found:
+            self._found[what] = find()
+        found: T = self._found[what]
+        return found
 
     def node(self, identity: str | None) -> Node | None:
         """The node of an ID, or None when it is gone."""

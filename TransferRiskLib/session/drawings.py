@@ -12,7 +12,7 @@ from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.boxes import Box
 from TransferRiskLib.mrml.segmentations import indices_from_segmentation
 from TransferRiskLib.session.desk import Desk, Held
-from TransferRiskLib.session.segment_labels import meanings
+from TransferRiskLib.session.segment_labels import meanings_in
 from TransferRiskLib.session.state import CaseRow, RegionKind
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
@@ -69,7 +69,7 @@ def read_drawing(desk: Desk | Held, row: CaseRow, grid: Geometry, scheme: LabelS
     extended = LabelScheme((*scheme.labels, Label(_LEFT_OUT, left_out)))
     labels = {
         identifier: _LEFT_OUT if target is None else target
-        for identifier, _segment, target in meanings(desk, row)
+        for identifier, _segment, target in meanings_in(node, row)
     }
     drawn = indices_from_segmentation(node, grid, extended, labels)
     return Drawing(drawn, left_out, grid, row.region, _box(desk, row) if row.region == "roi" else None)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from TransferRiskLib.cases.labels import Label
 from TransferRiskLib.mrml import annotation
-from TransferRiskLib.session.desk import Desk, Held, Node
+from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.state import CaseRow
 
 Meanings = Mapping[str, str | None]
+Meaning = tuple[str, Label, str | None]
 
 
-def meanings(desk: Desk | Held, row: CaseRow) -> Iterator[tuple[str, Label, str | None]]:
+def meanings(desk: Desk, row: CaseRow) -> tuple[Meaning, ...]:
     """The segments of a row: ID, what it is called and looks like, and the label that it stands for.
 
     A segment of which nobody said anything is the label of its own name; None counts nowhere.
     """
     node = desk.node(row.segmentation)
-    for identifier, segment in annotation.segments_by_id(node).items() if node is not None else ():
-        yield identifier, segment, row.labels.get(identifier, segment.name)
+    if node is None:
+        return ()
+    return desk.once(("meanings", row.key, row.segmentation), lambda: meanings_in(node, row))
+
+
+def meanings_in(node: Node, row: CaseRow) -> tuple[Meaning, ...]:
+    """As `meanings`, where the row's segmentation is at hand."""
+    segments = annotation.segments_by_id(node).items()
+    return tuple((i, segment, row.labels.get(i, segment.name)) for i, segment in segments)
 
 
 def carried(labels: Meanings, before: Node | None, after: Node | None) -> dict[str, str | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,33 +40,14 @@ class TargetCases:
         self._desk, self._jobs, self._card = desk, jobs, card
         self._suggestions: tuple[Suggestion, ...] = ()
         self._asked_model = ""
-        self._seen: dict[tuple[object, str], list[str]] | None = None
-        self._labels: tuple[LabelScheme | None] | None = None
 
-    @contextmanager
-    def glance(self) -> Iterator[None]:
+    def glance(self) -> AbstractContextManager[None]:
         """Within it every row is checked once at most, however many ask: for a pass over the window, in
         which nothing changes."""
-        self._seen, self._labels = {}, None
-        try:
-            yield
-        finally:
-            self._seen = None
-
-    def _once_labels(self) -> LabelScheme | None:
-        if self._seen is None:
-            return self.target_labels()
-        if self._labels is None:
-            self._labels = (self.target_labels(),)
-        return self._labels[0]
+        return self._desk.glance()
 
     def _once(self, check: Callable[[CaseRow], list[str]], row: CaseRow) -> list[str]:
-        if self._seen is None:
-            return check(row)
-        found = self._seen.get((check, row.key))
-        if found is None:
-            found = self._seen[check, row.key] = check(row)
-        return list(found)
+        return list(self._desk.once((check, row.key), lambda: check(row)))
 
     # -- the table ------------------------------------------------------------------------------
 
@@ -99,7 +80,7 @@ class TargetCases:
 
     def remarks(self, key: str) -> list[str]:
         """What is worth knowing of a row though it can be used (another contrast, say)."""
-        row, scheme = self._desk.state.case(key), self._once_labels()
+        row, scheme = self._desk.state.case(key), self._desk.once("labels", self.target_labels)
         own = [*self.segments(key).values(), *filter(None, self.segment_labels(key).values())]
         return [
             *row_checks.remarks(self._desk, row, self._card()),
@@ -238,7 +219,8 @@ class TargetCases:
         """Labels to offer for a segment: background, the model's, those of all rows' segments."""
         card = self._card()
         names = [BACKGROUND, *(card.labels.names[1:] if card is not None else ())]
-        names += (label.name for label in (self.target_labels() or LabelScheme.of()).foreground)
+        scheme = self._desk.once("labels", self.target_labels)
+        names += (label.name for label in (scheme.foreground if scheme is not None else ()))
         names += (segment for row in self.rows for segment in self.segments(row.key).values())
         found: dict[str, str] = {}
         for name in names:
