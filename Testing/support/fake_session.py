@@ -123,7 +123,8 @@ class FakeSession:
             preset="recommended",
             settings=preset_settings("recommended"),
             name="",
-            output_folder=Path("models"),
+            chosen_output_folder="",
+            usual_output_folder=Path("models"),
             estimate=lambda: SimpleNamespace(
                 sentence="Roughly 12 minutes and 2 GB of memory.", measured=False
             ),

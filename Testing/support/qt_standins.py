@@ -207,22 +207,32 @@ class RangeWidget(QtWidgets.QWidget):
 
 
 class PathLineEdit(QtWidgets.QWidget):
-    """A line for a path with a button to look for it."""
+    """A line for a path with a button to look for it. As for CTK's, an empty text is no valid path, so that
+    nobody is told of one by `currentPathChanged`."""
 
     Dirs, Files = 1, 2
 
     currentPathChanged = QtCore.Signal(str)  # noqa: N815
+    validInputChanged = QtCore.Signal(bool)  # noqa: N815
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._line = QtWidgets.QLineEdit()
+        self._line, self._valid = QtWidgets.QLineEdit(), False
+        self._line.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression(".+"), self))
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._line)
         button = QtWidgets.QToolButton()
         button.setText("…")
         row.addWidget(button)
-        self._line.textChanged.connect(self.currentPathChanged.emit)
+        self._line.textChanged.connect(self._changed)
+
+    def _changed(self, text: str) -> None:
+        before, self._valid = self._valid, bool(text)
+        if text:
+            self.currentPathChanged.emit(text)
+        if before != self._valid:
+            self.validInputChanged.emit(self._valid)
 
     def setCurrentPath(self, path: str) -> None:  # noqa: N802
         self._line.setText(path)

@@ -13,6 +13,7 @@ from TransferRiskLib.panels.augmentation_options import changed
 from TransferRiskLib.panels.option_widgets import OptionWidget
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import (
+    PathLine,
     TypedLine,
     allow,
     choose_from,
@@ -20,7 +21,6 @@ from TransferRiskLib.panels.widgets import (
     on,
     position,
     say,
-    write_path,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class AdaptPanel(Panel):
             ui.advancedGroupContent.layout().addRow(f"{option.option.text}:", option.widget)
         on(ui.presetCombo, "activated(int)", self._set_preset)
         self._name = TypedLine(ui.adaptedNameEdit, lambda: adapting.name, self._set_name)
-        on(ui.outputFolderEdit, "currentPathChanged(QString)", self._set_folder)
+        self._folder = PathLine(ui.outputFolderEdit, lambda: adapting.chosen_output_folder, self._set_folder)
         self.on_click("adaptButton", adapting.start)
         self.on_click("resumeButton", adapting.resume)
         self.on_click("measureButton", adapting.measure)
@@ -56,7 +56,7 @@ class AdaptPanel(Panel):
         texts = [_preset_texts().get(preset, preset) for preset in adapting.presets]
         choose_from(ui.presetCombo, texts, position(adapting.presets, adapting.preset))
         self._name.show()
-        write_path(ui.outputFolderEdit, str(adapting.output_folder))
+        self._folder.show(str(adapting.usual_output_folder))
         for option in self._options:
             option.show(adapting.settings)
         estimate = adapting.estimate()
@@ -117,8 +117,7 @@ class AdaptPanel(Panel):
         self.attempt(change)
 
     def _set_folder(self, folder: str) -> None:
-        if folder and folder != str(self.session.adapting.output_folder):
-            self.attempt(lambda: self.session.adapting.set_output_folder(folder))
+        self.attempt(lambda: self.session.adapting.set_output_folder(folder))
 
     def _save(self) -> None:
         folder = self.application.ask_folder(_("Save the adapted model in"))

@@ -9,7 +9,7 @@ import ctk
 from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
-from TransferRiskLib.panels.widgets import allow, choose_from, facts, on, position, say, write_path
+from TransferRiskLib.panels.widgets import PathLine, allow, choose_from, facts, on, position, say
 from TransferRiskLib.places import is_file
 
 
@@ -26,8 +26,8 @@ class EnvironmentPanel(Panel):
         ui.wheelsEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.interpreterEdit.filters = ctk.ctkPathLineEdit.Files
         on(ui.deviceCombo, "activated(int)", self._choose_device)
-        on(ui.interpreterEdit, "currentPathChanged(QString)", self._set_interpreter)
-        on(ui.wheelsEdit, "currentPathChanged(QString)", self._set_wheels)
+        self._interpreter = PathLine(ui.interpreterEdit, lambda: part.interpreter, self._set_interpreter)
+        PathLine(ui.wheelsEdit, lambda: str(self._wheels or ""), self._set_wheels)
         self.on_click("probeButton", part.probe)
         self.on_click("releaseButton", part.release)
         self.on_click("copyReportButton", lambda: self.application.copy_text(part.bug_report()))
@@ -43,7 +43,7 @@ class EnvironmentPanel(Panel):
         choices = part.device_choices()
         texts = [_("automatic") if choice == "auto" else choice for choice in choices]
         choose_from(ui.deviceCombo, texts, position(choices, part.device))
-        write_path(ui.interpreterEdit, part.interpreter)
+        self._interpreter.show()
         plan = part.installation_text(self._has_torch(), self._wheels) if self._planned else ""
         say(ui.installPlanLabel, plan)
         # Another Python than Slicer's own is the user's: its plan is a command to copy.

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from TransferRiskLib.panels.panel import Panel, Surroundings
 from TransferRiskLib.panels.widgets import (
+    PathLine,
     allow,
     choose_from,
     facts,
@@ -18,7 +19,6 @@ from TransferRiskLib.panels.widgets import (
     on_row,
     position,
     say,
-    write_path,
 )
 from TransferRiskLib.places import is_folder
 
@@ -36,7 +36,8 @@ class SourceModelPanel(Panel):
         super().__init__(surroundings)
         self.ui.modelFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         on(self.ui.modelCombo, "activated(int)", self._choose)
-        on(self.ui.modelFolderEdit, "currentPathChanged(QString)", self._set_folder)
+        models = self.session.models
+        self._folder = PathLine(self.ui.modelFolderEdit, lambda: models.folder, self._set_folder)
         on_row(self.ui.rankingTable, self._choose_ranked)
         self.on_click("addModelFolderButton", self._add_folder)
         self.on_click("addModelFileButton", self._add_file)
@@ -51,7 +52,7 @@ class SourceModelPanel(Panel):
         choose_from(self.ui.modelCombo, texts, position(paths, chosen.path) + 1 if chosen else 0)
         say(self.ui.modelProblemLabel, chosen.problem if chosen else "")
         say(self.ui.cardLabel, facts(models.card_summary()) if models.card else "")
-        write_path(self.ui.modelFolderEdit, models.folder)
+        self._folder.show()
         header, rows = models.ranking()
         ranked = position(models.ranked_paths(), chosen.path) if chosen else -1
         fill(self.ui.rankingTable, header, rows, selected=ranked)

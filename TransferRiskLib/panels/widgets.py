@@ -123,12 +123,46 @@ class TypedLine:
         self.show()
 
 
-def write_path(edit: Any, path: str) -> None:
-    """Put a path into a path's line, unless it stands there already but for its spelling: who is typing
-    "/data/" on the way to "/data/new" keeps the caret and the last slash."""
-    if not edit.currentPath or not path or Path(edit.currentPath) != Path(path):
-        with quietly(edit):
-            edit.setCurrentPath(path)
+class PathLine:
+    """As `TypedLine`, for CTK's line of a path.
+
+    What is kept may be spelt another way ("~/models", "/data/" on the way to "/data/new") or may still be
+    the former path, where what is typed is refused: it comes into the line when the typing is over.
+
+    Args:
+        edit: The line.
+        read: The path that is kept; empty for none.
+        change: Takes what is typed, and empty when the line was emptied.
+    """
+
+    def __init__(self, edit: Any, read: Callable[[], str], change: Callable[[str], Any]) -> None:
+        self._edit, self._read, self._change = edit, read, change
+        self._line = edit.findChild(qt.QLineEdit)
+        self._known: str | None = None
+        on(edit, "currentPathChanged(QString)", self._typed)
+        # For CTK an empty line is no path, and no change of one either.
+        on(edit, "validInputChanged(bool)", lambda valid: None if valid else self._typed(""))
+        on(self._line, "editingFinished()", self._finished)
+
+    def show(self, otherwise: str = "") -> None:
+        """Show what is kept, where that is not what the typing led to; `otherwise`, what holds as long as
+        the line is empty, in grey."""
+        self._line.setPlaceholderText(otherwise)
+        kept = self._read()
+        if kept == self._known:
+            return
+        self._known = kept
+        if not self._edit.currentPath or not kept or Path(self._edit.currentPath) != Path(kept):
+            with quietly(self._edit):
+                self._edit.setCurrentPath(kept)
+
+    def _typed(self, text: str) -> None:
+        self._change(text)
+        self._known = self._read()
+
+    def _finished(self) -> None:
+        self._known = None
+        self.show(self._line.placeholderText)
 
 
 def fill(

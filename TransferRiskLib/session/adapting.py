@@ -18,7 +18,7 @@ from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no, p
 from TransferRiskLib.session.estimating import Estimate, estimate
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.measuring import Measure, measured_speed, remember_speed
-from TransferRiskLib.session.output import output_folder, run_folders
+from TransferRiskLib.session.output import chosen_folder, output_folder, run_folders, usual_folder, whole_path
 from TransferRiskLib.session.patients import patient_of_row
 from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.saving import SaveModel
@@ -104,11 +104,17 @@ class Adapting:
     @property
     def chosen_output_folder(self) -> str:
         """The folder that the user chose; empty for the usual one."""
-        return self._desk.settings.get("OutputFolder")
+        return chosen_folder(self._desk.settings)
+
+    @property
+    def usual_output_folder(self) -> Path:
+        """Where adapted models go when the user chose no folder."""
+        return usual_folder()
 
     def set_output_folder(self, folder: str) -> None:
-        """Choose where adapted models go; empty for the usual folder."""
-        self._desk.settings.set("OutputFolder", str(folder))
+        """Choose where adapted models go; "~" is the user's own folder, empty the usual one. Raises
+        SettingsError, and changes nothing, for half a path."""
+        self._desk.settings.set("OutputFolder", whole_path(str(folder)))
         self._desk.tell("adapt")
 
     # -- the run --------------------------------------------------------------------------------

@@ -25,10 +25,44 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 _LONGEST = 100
 
 
+def whole_path(typed: str) -> str:
+    """The folder that somebody typed, from the root of the disk; "~" is the user's own. Empty for none.
+
+    Raises:
+        SettingsError: it would be another folder tomorrow, for it depends on where Slicer was started, or
+            it begins with "~" and the name of nobody.
+    """
+    typed = typed.strip()
+    if not typed:
+        return ""
+    hint = _("Give the whole path, from the root of the disk, or begin with ~/ for your own folder.")
+    try:
+        path = Path(typed).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(_("is the folder of nobody on this computer."), file=typed, hint=hint) from error
+    if not path.is_absolute():
+        raise SettingsError(_("is no whole path."), file=typed, hint=hint)
+    return str(path)
+
+
+def usual_folder() -> Path:
+    """Where adapted models go unless the user chose a folder: `TransferRisk` in the user's own."""
+    return Path.home() / "TransferRisk"
+
+
+def chosen_folder(settings: Settings) -> str:
+    """The folder that the user chose; empty for the usual one. Earlier versions kept whatever was typed:
+    half a path chooses nothing."""
+    try:
+        return whole_path(settings.get("OutputFolder"))
+    except SettingsError:
+        return ""
+
+
 def output_folder(settings: Settings) -> Path:
-    """Where adapted models go: the setting, else `TransferRisk` in the user's folder."""
-    chosen = settings.get("OutputFolder")
-    return Path(chosen) if chosen else Path.home() / "TransferRisk"
+    """Where adapted models go: the chosen folder, else the usual one."""
+    chosen = chosen_folder(settings)
+    return Path(chosen) if chosen else usual_folder()
 
 
 def new_run_folder(settings: Settings) -> Path:
