@@ -22,6 +22,7 @@ ALLOWED = [
     ("addCaseFolderButton", "cases.can_add_folder"),
     ("annotateButton", "cases.can_annotate"),
     ("suggestButton", "cases.can_suggest_next"),
+    ("goToSuggestionButton", "cases.can_jump_to_suggestion"),
     ("computeMapButton", "maps.can_compute"),
     ("mapCaseCombo", "maps.can_show"),
     ("mapKindCombo", "maps.can_show"),

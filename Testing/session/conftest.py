@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.mrml.standalone import headless_slicer
 from TransferRiskLib.session.desk import MemorySettings
 from TransferRiskLib.session.session import Session
+from TransferRiskLib.session.state import SuggestedNext, SuggestedScan
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.volume import Volume
 
@@ -174,6 +176,18 @@ def ball(seed: int) -> tuple[np.ndarray, np.ndarray]:
     inside = np.linalg.norm(places - centre, axis=-1) < 4
     labels = inside.astype(np.int16) + (inside & (places[..., 1] > centre[1]))
     return (100 + 80 * labels + random.normal(0, 8, GRID.shape)).astype(np.float32), labels
+
+
+@pytest.fixture
+def suggest() -> Callable[..., None]:
+    """Gives a session the answer of its chosen model to *Suggest next*: these rows, in that order."""
+
+    def answer(session: Session, *keys: str) -> None:
+        scans = (SuggestedScan(key, 0.5, (1.0, 2.0, 3.0), session.cases.volumes(key)) for key in keys)
+        answer = SuggestedNext(session.state.model, tuple(scans))
+        session._desk.update(replace(session.state, suggested=answer), "cases")
+
+    return answer
 
 
 def drain(client: WorkerClient) -> None:

@@ -154,7 +154,7 @@ def test_models_are_ranked_on_the_cases(ready, bundle, finish, tmp_path):
     assert len(rows) == len(ready.models.ranked_paths())
 
 
-def test_the_scan_to_annotate_next_comes_with_a_place_in_it(ready, add_scan, finish):
+def test_the_scan_to_annotate_next_comes_with_a_place_in_it(ready, scene, add_scan, finish, tmp_path):
     session = ready
     session.maps.compute()
     finish(session)
@@ -170,6 +170,11 @@ def test_the_scan_to_annotate_next_comes_with_a_place_in_it(ready, add_scan, fin
     assert bounds[0] <= right <= bounds[1] and bounds[2] <= anterior <= bounds[3]
     assert bounds[4] <= superior <= bounds[5]
     session.cases.jump_to_suggestion(key)
+    session.tick()
+    saved = save_scene(scene, tmp_path / "suggested.mrb")
+    scene.Clear(False)
+    load_scene(scene, saved)
+    assert session.cases.suggestions == (suggestion,)
 
 
 def test_the_worker_reports_its_libraries_and_devices(session, finish):

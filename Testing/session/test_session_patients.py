@@ -10,7 +10,6 @@ from TransferRiskLib.jobs.exchange import ExchangeFolder
 from TransferRiskLib.mrml.nodes import geometry_of, patient_of, put_in_folder
 from TransferRiskLib.mrml.segmentations import add_segmentation
 from TransferRiskLib.session.handover import Handover
-from TransferRiskLib.session.suggesting import Suggestion
 
 
 @pytest.fixture
@@ -80,8 +79,8 @@ def test_a_list_of_cases_brings_its_subjects(stage, finish, tmp_path):
     assert [row.patient for row in stage.cases.rows] == ["Anna", "Anna", ""]
 
 
-def test_another_scan_of_an_annotated_patient_is_suggested_last(stage, scene, four):
-    stage.cases._suggest(stage.state.model, tuple(Suggestion(four[name], name, 1.0) for name in "abc"))
+def test_another_scan_of_an_annotated_patient_is_suggested_last(stage, scene, four, suggest):
+    suggest(stage, *(four[name] for name in "abc"))
     assert [s.name for s in stage.cases.suggestions] == ["a", "b", "c"]
     volume = scene.GetFirstNodeByName("a")
     drawn = np.zeros((16, 18, 20), np.int16)

@@ -1,14 +1,11 @@
-"""What the window hears and says of its rows: changes of chosen nodes, remarks, suggestions."""
+"""What the window hears and says of its rows: changes of chosen nodes, remarks."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session import row_checks
-from TransferRiskLib.session.suggesting import Suggestion
 
 
 @pytest.fixture
@@ -118,30 +115,3 @@ def test_likely_mistakes_are_remarked_on(stage, scene, two):
     stage.cases.set_segmentation(anna, node.GetID())
     assert any("Berta" in text for text in stage.cases.remarks(anna))
     assert [stage.cases.missing(key) for key in two] == [[], []], "remarks are no obstacle"
-
-
-@pytest.fixture
-def suggested(stage, scene, bundle, add_scan):
-    """A session with a suggestion for its only case; the key."""
-    stage.models.add(bundle)
-    add_scan("Anna", labelled=False)
-    (key,) = stage.cases.add_from_scene()
-    stage.cases._suggest(stage.state.model, (Suggestion(key, "Anna", 0.5, (0.0, 0.0, 0.0)),))
-    return key
-
-
-def test_a_suggestion_has_the_name_of_its_row_and_goes_with_its_scan(stage, scene, suggested):
-    stage.cases.rename(suggested, "Anna, first visit")
-    assert stage.cases.suggestions[0].sentence.startswith("Anna, first visit:")
-    scene.RemoveNode(scene.GetFirstNodeByName("Anna"))
-    assert stage.cases.suggestions == ()
-
-
-def test_a_suggestion_is_the_answer_of_one_model(stage, suggested, tmp_path):
-    stage.models.choose(tmp_path / "another")
-    assert stage.cases.suggestions == ()
-    assert stage.cases.can_suggest_next() == (
-        False, "The source model cannot be used: section 1 says why.",
-    )  # fmt: skip
-    stage._desk.update(replace(stage.state, model=""), "models")
-    assert stage.cases.can_suggest_next()[1] == "Choose a source model first."

@@ -22,6 +22,8 @@ from TransferRiskLib.session.state import (
     ScanRow,
     SegmentChoice,
     SessionState,
+    SuggestedNext,
+    SuggestedScan,
 )
 from TransferRiskLib.session.stored import PARAMETER, load_state, parameter_node, save_state
 from TransferRiskLib.tasks.results import AdaptResult, ClassSummary, ModelScore
@@ -46,6 +48,9 @@ def full(volume: str, segmentation: str) -> SessionState:
         adapted=AdaptRun("out/adapted-1", "done", result, curves),
         scans=(ScanRow("row-2", "y", {"T1": volume}, False, segmentation, None, (volume,), "why"),),
         segment=SegmentChoice("m", True, True),
+        suggested=SuggestedNext(
+            "models/tiny", (SuggestedScan("row-1", 0.5, (1.0, 2.0, -3.5), {"T1": volume}),)
+        ),
     )
 
 

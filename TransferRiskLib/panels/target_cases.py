@@ -93,6 +93,9 @@ class TargetCasesPanel(Panel):
         allow(ui.annotateButton, cases.can_annotate(self._key) if self._key else nothing, tip)
         tip = _("Find the scan that the model is least sure of, and where in it.")
         allow(ui.suggestButton, cases.can_suggest_next(), tip)
+        suggested = cases.suggestions[0].key if cases.suggestions else ""
+        tip = _("Show the suggested scan at the place where the model is least sure.")
+        allow(ui.goToSuggestionButton, cases.can_jump_to_suggestion(suggested), tip)
 
     def _status(self, row: CaseRow) -> str:
         cases = self.session.cases
@@ -177,9 +180,11 @@ class TargetCasesPanel(Panel):
         self.application.open_segment_editor(*self.session.cases.prepare_annotation(self._key))
 
     def _go_to_suggestion(self) -> None:
-        self._key = self.session.cases.suggestions[0].key
+        suggestions = self.session.cases.suggestions
+        if suggestions:  # a scan may have gone since the button was shown
+            self._key = suggestions[0].key
+            self.session.cases.jump_to_suggestion(self._key)
         self.stale = True
-        self.session.cases.jump_to_suggestion(self._key)
 
 
 def _region_texts() -> dict[RegionKind, str]:

@@ -15,6 +15,7 @@ from TransferRiskLib.session.state import (
     ScanRow,
     SegmentChoice,
     SessionState,
+    SuggestedNext,
 )
 
 AnyRow = TypeVar("AnyRow", CaseRow, ScanRow)
@@ -40,16 +41,19 @@ def joined(ours: SessionState, theirs: SessionState) -> SessionState:
     for run in theirs.runs:
         names[run.name] = unique(run.name, (known.name for known in runs))
         runs = (*runs, replace(run, name=names[run.name]))
+    cases = _appended(ours.cases, theirs.cases, keys)
+    added = zip(theirs.cases, cases[len(ours.cases) :], strict=True)
     return SessionState(
         model=ours.model or theirs.model,
         ranking=ours.ranking or theirs.ranking,
-        cases=_appended(ours.cases, theirs.cases, keys),
+        cases=cases,
         runs=runs,
         display=_display(ours, theirs, names),
         adapt=_chosen(ours.adapt, theirs.adapt, AdaptChoice()),
         adapted=_adapted(ours.adapted, theirs.adapted),
         scans=_appended(ours.scans, theirs.scans, keys),
         segment=_chosen(ours.segment, theirs.segment, SegmentChoice()),
+        suggested=_suggested(ours, theirs, {there.key: here.key for there, here in added}),
     )
 
 
@@ -71,6 +75,13 @@ def _display(ours: SessionState, theirs: SessionState, names: dict[str, str]) ->
 
 def _adapted(ours: AdaptRun, theirs: AdaptRun) -> AdaptRun:
     return ours if ours.status != "none" else _chosen(theirs, ours, AdaptRun())
+
+
+def _suggested(ours: SessionState, theirs: SessionState, keys: dict[str, str]) -> SuggestedNext:
+    """An answer that ours has, else theirs under the keys that its rows have now."""
+    scans = theirs.suggested.scans
+    moved = tuple(replace(scan, key=keys[scan.key]) for scan in scans if scan.key in keys)
+    return _chosen(ours.suggested, replace(theirs.suggested, scans=moved), SuggestedNext())
 
 
 def _chosen(first: AnyChoice, second: AnyChoice, default: AnyChoice) -> AnyChoice:

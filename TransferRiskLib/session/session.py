@@ -209,7 +209,9 @@ class Session:
         if strange:
             text = _("Settings of the scene that this version does not know were left out: {names}.")
             self.problem = text.format(names=", ".join(strange))
-        return replace(state, model=here(state.model), adapt=adapt, adapted=settled(state.adapted))
+        suggested = replace(state.suggested, model=here(state.suggested.model))
+        adapted = settled(state.adapted)
+        return replace(state, model=here(state.model), adapt=adapt, adapted=adapted, suggested=suggested)
 
     def _keep(self) -> None:
         """Write the state where it is another one than the parameter node holds.
@@ -236,7 +238,6 @@ class Session:
 
     def _replace(self, state: SessionState) -> None:
         self.jobs.abandon()
-        self.cases.forget_suggestions()
         self._desk.update(state, "state")
 
     def _model_name(self) -> str:

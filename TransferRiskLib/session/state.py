@@ -172,6 +172,36 @@ class ScanRow:
 
 
 @dataclass(frozen=True)
+class SuggestedScan:
+    """A scan that was looked at for *Suggest next*.
+
+    Attributes:
+        key: Of its case row.
+        score: Expected risk over the scan, per voxel of expected foreground, in nats.
+        lps: Where the expected risk is highest, LPS mm.
+        volumes: Channel of the model to the node ID of what was looked at.
+    """
+
+    key: str
+    score: float
+    lps: tuple[float, float, float] | None = None
+    volumes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SuggestedNext:
+    """The last answer of *Suggest next*.
+
+    Attributes:
+        model: Path of the model that gave it; empty for no answer.
+        scans: The most worthwhile first.
+    """
+
+    model: str = ""
+    scans: tuple[SuggestedScan, ...] = ()
+
+
+@dataclass(frozen=True)
 class SegmentChoice:
     """Options of the next segmentation.
 
@@ -199,6 +229,7 @@ class SessionState:
         adapted: The latest adaptation.
         scans: Scans to segment.
         segment: Options of the next segmentation.
+        suggested: Which scans to annotate next.
     """
 
     model: str = ""
@@ -210,6 +241,7 @@ class SessionState:
     adapted: AdaptRun = field(default_factory=AdaptRun)
     scans: tuple[ScanRow, ...] = ()
     segment: SegmentChoice = field(default_factory=SegmentChoice)
+    suggested: SuggestedNext = field(default_factory=SuggestedNext)
 
     @staticmethod
     def new_key() -> str:

@@ -55,6 +55,13 @@ def with_node_ids(state: SessionState, new: New) -> SessionState:
             for row in state.scans
         ),
         runs=tuple(_run(run, new) for run in state.runs),
+        suggested=replace(
+            state.suggested,
+            scans=tuple(
+                replace(scan, volumes={channel: new(identity) for channel, identity in scan.volumes.items()})
+                for scan in state.suggested.scans
+            ),
+        ),
     )
 
 

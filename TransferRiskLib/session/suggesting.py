@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,10 @@ from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk
 from TransferRiskLib.session.exchange_plan import ExchangePlan
-from TransferRiskLib.session.state import CaseRow
+from TransferRiskLib.session.handover import held_nodes
+from TransferRiskLib.session.patients import patient_of_row
+from TransferRiskLib.session.row_volumes import volumes_for
+from TransferRiskLib.session.state import CaseRow, SuggestedNext, SuggestedScan
 from TransferRiskLib.tasks.requests import CohortInput, MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, MapResult
 from TransferRiskLib.volumes.io import read_volume
@@ -64,22 +68,17 @@ class Suggest(ExchangePlan):
         desk: Scene, settings, state.
         rows: The scans.
         channels: The model's channels.
-        answer: Takes the suggestions, the most worthwhile first.
     """
 
     task, worker_task, result_type = "suggest", "map", MapResult
 
-    def __init__(
-        self,
-        desk: Desk,
-        rows: Sequence[CaseRow],
-        channels: Sequence[str],
-        answer: Callable[[tuple[Suggestion, ...]], None],
-    ) -> None:
+    def __init__(self, desk: Desk, rows: Sequence[CaseRow], channels: Sequence[str]) -> None:
         super().__init__(desk)
-        self._rows, self._channels, self._answer = rows, channels, answer
-        self._model, self._statistics = desk.state.model_path(), desk.state.statistics_of_model()
-        self._found: list[Suggestion] = []
+        self._rows, self._channels = rows, channels
+        self._model, self._statistics = desk.state.model, desk.state.statistics_of_model()
+        # Rows may change while the job runs; the answer is about the scans that were handed over.
+        self._volumes = {row.name: volumes_for(row, channels) for row in rows}
+        self._held = held_nodes(desk, rows)
 
     @property
     def title(self) -> str:
@@ -90,7 +89,7 @@ class Suggest(ExchangePlan):
         write_json(statistics, self._statistics)
         cases = yield from self.handover.cases(self._rows, self._channels)
         return MapRequest(
-            self._model,
+            Path(self._model),
             CohortInput(Cohort(cases)),
             self.folder.folder(),
             ("expected-risk", "eep-segmentation"),
@@ -100,11 +99,46 @@ class Suggest(ExchangePlan):
 
     def apply(self, result: Any) -> Iterator[str]:
         keys = {row.name: row.key for row in self._rows}
+        found = []
         for case in result.cases:
             score = yield from in_background(partial(expected_score, case))
-            self._found.append(Suggestion(keys[case.case], case.case, score, case.worst_lps))
+            volumes = self._volumes[case.case]
+            if self.handover.grid_still(case.case, self._held.node(volumes[self._channels[0]])) is not None:
+                found.append(SuggestedScan(keys[case.case], score, case.worst_lps, volumes))
             yield case.case
-        self._answer(tuple(sorted(self._found, key=lambda suggestion: -suggestion.score)))
+        scans = tuple(sorted(found, key=lambda scan: -scan.score))
+        answer = SuggestedNext(self._model, scans)
+        self.desk.update(replace(self.desk.state, suggested=answer), "cases")
+
+
+def suggestions_now(
+    desk: Desk, volumes: Callable[[str], Mapping[str, str]], is_labelled: Callable[[str], bool]
+) -> tuple[Suggestion, ...]:
+    """The last answer as far as it still holds, the most worthwhile scan first.
+
+    All of it goes when another model is chosen; a scan goes that has been annotated, that is no case any
+    more, or whose volumes are gone or others by now. Scans of patients of whom another one is annotated
+    come last: they are likely to teach less.
+
+    Args:
+        desk: Scene and state.
+        volumes: Node IDs of what a row's key has for the model's channels.
+        is_labelled: Whether the row of a key is annotated.
+    """
+    answer = desk.state.suggested
+    if not answer.scans or answer.model != desk.state.model:
+        return ()
+    rows = {row.key: row for row in desk.state.cases}
+    known = {patient_of_row(desk, row) for key, row in rows.items() if is_labelled(key)}
+    left = []
+    for scan in answer.scans:
+        row = rows.get(scan.key)
+        if row is None or is_labelled(scan.key) or dict(scan.volumes) != volumes(scan.key):
+            continue
+        if all(desk.node(identity) is not None for identity in scan.volumes.values()):
+            patient = patient_of_row(desk, row)
+            left.append(Suggestion(scan.key, row.name, scan.score, scan.lps, patient in known))
+    return tuple(sorted(left, key=lambda suggestion: suggestion.known_patient))
 
 
 def expected_score(case: CaseMaps) -> float:

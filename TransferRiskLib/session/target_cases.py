@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from TransferRiskLib.cases.labels import BACKGROUND, LabelScheme
@@ -16,11 +15,11 @@ from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
 from TransferRiskLib.session.guessing import can_find_cases, find_cases, unique
 from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
-from TransferRiskLib.session.patients import found_patient, patient_of_row
+from TransferRiskLib.session.patients import found_patient
 from TransferRiskLib.session.row_volumes import volumes_for, with_volume
 from TransferRiskLib.session.segment_labels import Meanings, carried, meanings
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
-from TransferRiskLib.session.suggesting import Suggest, Suggestion
+from TransferRiskLib.session.suggesting import Suggest, Suggestion, suggestions_now
 from TransferRiskLib.session.target_labels import lacking, scheme_to_draw, target_scheme
 from TransferRiskLib.wording import wording
 
@@ -38,8 +37,6 @@ class TargetCases:
 
     def __init__(self, desk: Desk, jobs: Jobs, card: Callable[[], ModelCard | None]) -> None:
         self._desk, self._jobs, self._card = desk, jobs, card
-        self._suggestions: tuple[Suggestion, ...] = ()
-        self._asked_model = ""
 
     def glance(self) -> AbstractContextManager[None]:
         """Within it every row is checked once at most, however many ask: for a pass over the window, in
@@ -291,41 +288,26 @@ class TargetCases:
     def suggest_next(self) -> None:
         """Start the job that finds the scan to annotate next; see `suggestions` ("cases" changes)."""
         demand(self.can_suggest_next())
-        answer = partial(self._suggest, self._desk.state.model)
-        self._jobs.start(Suggest(self._desk, self.usable_unlabelled(), self.channels, answer))
+        self._jobs.start(Suggest(self._desk, self.usable_unlabelled(), self.channels))
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """The last answer, the most worthwhile first; annotated and removed cases, and those whose scan is
-        gone, drop out, and all of them when another model is chosen.
+        """What is left of the last answer, the most worthwhile scan first; see `suggestions_now`."""
+        return suggestions_now(self._desk, self.volumes, self.is_labelled)
 
-        Scans of patients of whom another one is annotated come last: they are likely to teach less.
-        """
-        rows = {row.key: row for row in self.rows}
-        labelled = {key for key in rows if self.is_labelled(key)}
-        known = {patient_of_row(self._desk, rows[key]) for key in labelled}
-        asked = self._suggestions if self._desk.state.model == self._asked_model else ()
-        left = [
-            replace(s, name=rows[s.key].name, known_patient=patient_of_row(self._desk, rows[s.key]) in known)
-            for s in asked
-            if s.key in rows.keys() - labelled and self._drawn_on(s.key) is not None
-        ]
-        return tuple(sorted(left, key=lambda suggestion: suggestion.known_patient))
+    def can_jump_to_suggestion(self, key: str) -> Verdict:
+        """Whether a case is suggested."""
+        if any(suggestion.key == key for suggestion in self.suggestions):
+            return YES
+        return no(_("It is not suggested any more: Suggest next looks for another scan."))
 
     def jump_to_suggestion(self, key: str) -> None:
         """Show the suggested scan at the suggested place."""
-        suggestion = next(s for s in self._suggestions if s.key == key)
+        demand(self.can_jump_to_suggestion(key))
+        suggestion = next(s for s in self.suggestions if s.key == key)
         overlay.show_in_slices(self._desk.scene, self._drawn_on(key))
         if suggestion.lps is not None:
             overlay.jump_to(self._desk.scene, suggestion.lps)
-
-    def forget_suggestions(self) -> None:
-        """The scene changed as a whole."""
-        self._suggestions = ()
-
-    def _suggest(self, model: str, suggestions: tuple[Suggestion, ...]) -> None:
-        self._suggestions, self._asked_model = suggestions, model
-        self._desk.tell("cases")
 
     def _lacks_itself(self, row: CaseRow) -> list[str]:
         """What a row lacks whatever the model."""
