@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from TransferRiskLib.mrml.overlay import nodes_of
-from TransferRiskLib.mrml.plots import chart_of, series_of, show_curves
+from TransferRiskLib.mrml.plots import chart_of, remove_leftovers, series_of, show_curves
 from TransferRiskLib.mrml.scenes import load_scene, save_scene
 
 AXES = ("Training", "Step", "Value")
@@ -78,6 +78,38 @@ def test_charts_and_series_of_others_stay_as_they_are(scene) -> None:
     assert theirs.GetTitle() == "Perfusion" and series_of(theirs) == [series]
     assert series.GetTableNode() is table and table.GetNumberOfColumns() == 0
     assert [one.GetName() for one in series_of(ours)] == ["loss", "new"] and ours.GetTitle() == "Renamed"
+
+
+def test_series_and_tables_without_their_chart_go_unless_somebody_uses_them(scene, tmp_path) -> None:
+    curves = {"loss": [(1, 0.5)], "Dice": [(5, 0.25)], "rate": [(1, 0.1)], "step": [(1, 1.0)]}
+    ours = show_curves(scene, "training", curves, *AXES)
+    histogram = show_curves(scene, "histogram", {"GM": [(0, 7)]}, *AXES)
+    theirs, series, table = a_users_chart(scene, "Perfusion")
+    loss, dice, rate, last = series_of(ours)
+    theirs.AddAndObservePlotSeriesNodeID(loss.GetID())
+    series.SetAndObserveTableNodeID(dice.GetTableNode().GetID())
+    used = scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "their module")
+    used.SetNodeReferenceID("table", rate.GetTableNode().GetID())
+    shown = scene.AddNewNodeByClass("vtkMRMLSelectionNode")
+    shown.SetActiveTableID(last.GetTableNode().GetID())
+    kept = [loss.GetTableNode(), dice.GetTableNode(), rate.GetTableNode()]
+    remove_leftovers(scene)
+    assert len(series_of(ours)) == 4, "as long as there is a chart"
+    save_scene(scene, tmp_path / "with files.mrb")
+    stored = scene.GetNumberOfNodesByClass("vtkMRMLTableStorageNode")
+    scene.RemoveNode(ours)
+    remove_leftovers(scene)
+    found = nodes_of(scene, "vtkMRMLPlotSeriesNode")
+    assert set(found) == {loss, series, *series_of(histogram)}
+    tables = nodes_of(scene, "vtkMRMLTableNode")
+    assert set(tables) == {*kept, table, series_of(histogram)[0].GetTableNode()}
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableStorageNode") == stored - 1
+    scene.RemoveNode(theirs)
+    scene.RemoveNode(series)
+    scene.RemoveNode(used)
+    remove_leftovers(scene)
+    assert nodes_of(scene, "vtkMRMLPlotSeriesNode") == series_of(histogram)
+    assert set(nodes_of(scene, "vtkMRMLTableNode")) == {table, series_of(histogram)[0].GetTableNode()}
 
 
 def test_the_next_scene_is_searched_for_the_chart(scene, tmp_path) -> None:

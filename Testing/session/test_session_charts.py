@@ -60,6 +60,27 @@ def test_a_chart_that_was_deleted_does_not_come_back_by_itself(training, scene, 
     assert drawn(training.adapting.show_curves()) == {LOSS: [(1, 0.5), (2, 0.25)]}
 
 
+def test_what_made_up_a_deleted_chart_goes_with_it_and_nothing_else(training, scene, played):
+    show_run(training)
+    histogram = training.maps.show_histogram()
+    chart = training.adapting.show_curves()
+    played.say(events.Metrics(2, {"loss": 0.25, "validation_dice": 0.5}))
+    training.tick()
+    theirs = scene.AddNewNodeByClass("vtkMRMLTableNode", "their table")
+    training.tick()
+    before = drawn(histogram)
+    scene.RemoveNode(chart)
+    training.tick()
+    assert [node.GetName() for node in nodes_of(scene, "vtkMRMLPlotSeriesNode")] == ["GM"]
+    assert [node.GetName() for node in nodes_of(scene, "vtkMRMLTableNode")] == ["GM", "their table"]
+    assert drawn(histogram) == before and theirs.GetScene() is scene
+    played.say(events.Metrics(3, {"loss": 0.125}))
+    training.tick()
+    assert drawn(training.adapting.show_curves())[LOSS][-1] == (3, 0.125)
+    training.tick()
+    assert len(nodes_of(scene, "vtkMRMLPlotSeriesNode")) == 3
+
+
 def test_what_brings_no_points_touches_no_chart(training, played, monkeypatch):
     training.adapting.show_curves()
     calls = []

@@ -9,10 +9,14 @@ import numpy as np
 from TransferRiskLib.cases.labels import distinct_colour
 from TransferRiskLib.mrml.nodes import Node
 from TransferRiskLib.mrml.overlay import nodes_of
+from TransferRiskLib.mrml.removal import remove_with_belongings
 
 _OWNER = "TransferRisk.Chart"
 """Attribute of the chart, series and tables that were made here: the chart's role. A node's ID would not
 do: the next scene has other nodes under the same ones."""
+
+_SHOWING = ("vtkMRMLSelectionNode", "vtkMRMLAbstractViewNode", "vtkMRMLSubjectHierarchyNode")
+"""Nodes that refer to others because they are shown or listed."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -58,6 +62,16 @@ def remove_curves(scene: Node, role: str) -> None:
         scene.RemoveNode(chart)
 
 
+def remove_leftovers(scene: Node) -> None:
+    """Remove series and tables that were made here and whose chart is gone, deleted by hand for instance:
+    MRML leaves them, and they would be saved with the scene. What other nodes use stays."""
+    charts = nodes_of(scene, "vtkMRMLPlotChartNode")
+    roles = {chart.GetAttribute(_OWNER) for chart in charts}
+    for class_name in ("vtkMRMLPlotSeriesNode", "vtkMRMLTableNode"):  # series use tables
+        left = [n for n in nodes_of(scene, class_name) if n.GetAttribute(_OWNER) not in (None, *roles)]
+        remove_with_belongings(scene, [node for node in left if not _is_used(scene, node)])
+
+
 def chart_of(scene: Node, role: str) -> Node | None:
     """The chart of a role that `show_curves` made; None where the scene has none (any more)."""
     return next(iter(_owned(scene, "vtkMRMLPlotChartNode", role)), None)
@@ -71,6 +85,17 @@ def series_of(chart: Node) -> list[Node]:
 
 def _owned(scene: Node, class_name: str, role: str) -> list[Node]:
     return [node for node in nodes_of(scene, class_name) if node.GetAttribute(_OWNER) == role]
+
+
+def _is_used(scene: Node, node: Node) -> bool:
+    """Whether a node refers to another one, other than to show it."""
+    nodes, identity = scene.GetNodes(), node.GetID()
+    others = (nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems()))
+    return any(
+        scene.IsNodeReferencingNodeID(other, identity)
+        for other in others
+        if other is not node and not any(map(other.IsA, _SHOWING))
+    )
 
 
 def _is_whole(series: Node) -> bool:

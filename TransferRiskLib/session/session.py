@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.mrml import plots
 from TransferRiskLib.session.adapt_settings import understood
 from TransferRiskLib.session.adapting import Adapting
 from TransferRiskLib.session.desk import Connect, Desk, Node, Settings
@@ -114,6 +115,7 @@ class Session:
         self.jobs.advance()
         if self._nodes_changed:
             self._watch.again()
+            plots.remove_leftovers(self._desk.scene)
         if self._watch.settled() or self._nodes_changed:
             self._nodes_changed = False
             for change in ("cases", "segment", "maps"):
