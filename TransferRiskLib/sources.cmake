@@ -237,6 +237,7 @@ set(MODULE_PYTHON_SCRIPTS
   tasks/space.py
   tasks/stored_states.py
   tasks/target.py
+  tasks/trained_on.py
   transfer/__init__.py
   transfer/balanced.py
   transfer/chunks.py

@@ -137,6 +137,13 @@ def test_an_adaptation_ends_with_curves_audit_and_a_model_that_segments(
     assert session.state.case(made).segmentation == segmentation.GetID()
     assert session.segmenting.rows == ()
 
+    # Among the cases that it is compared on now are those that it was trained on.
+    session.models.rank()
+    assert finish(session).kind == "done", session.jobs.outcome
+    ranked = dict(zip(session.models.ranked_paths(), session.models.ranking()[1], strict=True))
+    assert ranked[session.adapting.bundle][0] == f"{name} (trained on 3 of these cases: it scores too well)"
+    assert not any("perhaps" in row[0] for row in ranked.values())
+
 
 def test_models_are_ranked_on_the_cases(ready, bundle, finish, tmp_path):
     shutil.copytree(bundle, tmp_path / "twin")

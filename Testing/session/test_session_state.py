@@ -26,11 +26,13 @@ from TransferRiskLib.session.state import (
     SuggestedScan,
 )
 from TransferRiskLib.session.stored import PARAMETER, load_state, parameter_node, save_state
-from TransferRiskLib.tasks.results import AdaptResult, ClassSummary, ModelScore
+from TransferRiskLib.tasks.results import AdaptResult, ClassSummary, Lineage, ModelScore
 
 
 def full(volume: str, segmentation: str) -> SessionState:
-    score = ModelScore("tiny", Path("models/tiny"), -0.5, 0.25, {"lesion": 0.125})
+    score = ModelScore(
+        "tiny", Path("models/tiny"), -0.5, 0.25, {"lesion": 0.125}, lineage=Lineage(True, ("x",))
+    )
     labels = {"anterior": None, "posterior": "lesion"}
     mapped = MappedCase("x", volume, {"risk": volume}, {"eep-segmentation": segmentation}, (1.0, 2.0, -3.5))
     rows = (ClassSummary("x", "lesion", 7, 0.5, 0.25, 0.0, 1.0, 0.125),)

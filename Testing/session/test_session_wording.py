@@ -17,7 +17,7 @@ from TransferRiskLib.session.audit import audit_sentences, audit_table, outcome_
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, MappedCase, MapRun, ScanRow
 from TransferRiskLib.session.suggesting import Suggestion
-from TransferRiskLib.tasks.results import AdaptResult, ModelScore
+from TransferRiskLib.tasks.results import AdaptResult, Lineage, ModelScore
 from TransferRiskLib.wording import use_translation, wording
 
 
@@ -140,7 +140,12 @@ def test_the_card_the_ranking_and_its_table(ready, bundle) -> None:
     entries = tuple(replace(entry, origin="adapted") for entry in session.models.entries)
     session.models._entries = entries
     assert bundle in [entry.path for entry in entries]
-    assert translated(session.models.ranking()[1][1][0].replace("tiny", ""))
+    assert translated(session.models.ranking()[1][1][0].replace("tiny", "")), "of an earlier version"
+    for lineage in (Lineage(True, (), True), Lineage(True, ("Anna",), True), Lineage(True), Lineage()):
+        session._desk.update(replace(session.state, ranking=(replace(score, lineage=lineage),)), "models")
+        ((name, *_),) = session.models.ranking()[1]
+        assert translated(name.replace("tiny", "")) if lineage.uncertain else name == "tiny"
+        assert ("1" in name) == bool(lineage.trained_on)
 
 
 def test_a_card_says_what_it_does_not_state(ready) -> None:

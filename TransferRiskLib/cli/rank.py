@@ -11,7 +11,7 @@ from TransferRiskLib.cli.exit_codes import SOME_FAILED
 from TransferRiskLib.cli.prediction_options import add_prediction, prediction_settings
 from TransferRiskLib.cli.tables import table, unnamed_lines
 from TransferRiskLib.tasks.requests import RankRequest
-from TransferRiskLib.tasks.results import RankResult
+from TransferRiskLib.tasks.results import ModelScore, RankResult
 
 
 def _add_options(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -51,9 +51,25 @@ def _show(result: RankResult) -> list[str]:
         for score in result.scores
     ]
     header = ["model", "score", *(["without curves"] if curves else []), "LEEP", *labels]
-    remarks = [line for score in result.scores for line in unnamed_lines(score)]
+    remarks = [line for score in result.scores for line in (*unnamed_lines(score), *_lineage_lines(score))]
     missed = [f"left out: {model.path}: {model.reason}" for model in result.left_out]
     return [*table(header, rows), "", *remarks, *missed, f"table: {result.table}"]
+
+
+def _lineage_lines(score: ModelScore) -> list[str]:
+    """What makes a score too good to be compared."""
+    lineage, lines = score.lineage, []
+    if lineage is not None and lineage.trained_on:
+        count, names = len(lineage.trained_on), ", ".join(lineage.trained_on)
+        lines.append(
+            f"{score.model} was trained on {count} of these cases ({names}): it scores too well on them"
+        )
+    if lineage is not None and lineage.uncertain:
+        lines.append(
+            f"{score.model} is an adapted model, perhaps to these cases: the record of its run (result.json "
+            "beside the bundle) is not there to tell"
+        )
+    return lines
 
 
 def _exit_code(result: RankResult) -> int:

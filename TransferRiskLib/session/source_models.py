@@ -24,7 +24,7 @@ from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import CaseRow
 from TransferRiskLib.session.target_cases import TargetCases
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
-from TransferRiskLib.tasks.results import ModelScore, RankResult
+from TransferRiskLib.tasks.results import Lineage, ModelScore, RankResult
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -184,10 +184,17 @@ class SourceModels:
         return (_("Model"), _("Score (0 to 1)"), *without, _("LEEP (nats)"), *labels), rows
 
     def _ranked_name(self, score: ModelScore) -> str:
-        """A model that was adapted here may have learnt from the very cases that it is scored on."""
-        adapted = any(entry.path == score.path and entry.origin == "adapted" for entry in self._entries)
-        text = _("{model} (adapted here, perhaps to these cases)")
-        return text.format(model=score.model) if adapted else score.model
+        """An adapted model may have learnt from the very cases that it is scored on."""
+        lineage = score.lineage
+        if lineage is None:  # a scene of an earlier version
+            adapted = any(entry.path == score.path and entry.origin == "adapted" for entry in self._entries)
+            lineage = Lineage(adapted, uncertain=adapted)
+        text = "{model}"
+        if lineage.trained_on:
+            text = _("{model} (trained on {count} of these cases: it scores too well)")
+        elif lineage.uncertain:
+            text = _("{model} (adapted, perhaps to these cases)")
+        return text.format(model=score.model, count=len(lineage.trained_on))
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""

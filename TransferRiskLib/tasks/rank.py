@@ -22,10 +22,11 @@ from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import CohortInput, RankRequest
-from TransferRiskLib.tasks.results import LeftOut, ModelScore, RankResult
+from TransferRiskLib.tasks.results import LeftOut, Lineage, ModelScore, RankResult
 from TransferRiskLib.tasks.space import demand_space, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
 from TransferRiskLib.tasks.target import Target
+from TransferRiskLib.tasks.trained_on import lineages
 from TransferRiskLib.transfer.ranking import rank as rank_scores
 from TransferRiskLib.transfer.ranking import ranking_table
 from TransferRiskLib.transfer.scores import TransferScore, score
@@ -37,7 +38,8 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
     With curves, the cases are all in memory for a fit, as in an adaptation. Writes `ranking.csv` and
     `ranking.json` into the output folder.
 
-    A model that cannot be opened is left out, and named in the result.
+    A model that cannot be opened is left out, and named in the result. One that was adapted to some of
+    these cases scores too well: the result names them, see `trained_on`.
 
     Raises:
         SettingsError: no models. ModelError: none of them can be opened. CaseError, ...: see the parts.
@@ -65,6 +67,7 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
     demand_space(request.output, max(space_for_states(target, model) for _, model, target in models))
     for target in {model.card.channels: target for _, model, target in models}.values():
         target.read_once(progress)
+    histories = lineages(models, progress)
     names = _distinct([model.card.name for _, model, _ in models])
     scores: dict[str, TransferScore] = {}
     without: dict[str, float] = {}
@@ -80,12 +83,19 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
                         scores[name], without[name] = curved, plain.normalised
     ranked = rank_scores(list(scores.values()))
     paths = dict(zip(names, (path for path, _, _ in models), strict=True))
-    results = tuple(ModelScore.of(entry, paths[entry.model], without.get(entry.model)) for entry in ranked)
+    known = dict(zip(names, histories, strict=True))
+    results = tuple(
+        ModelScore.of(entry, paths[entry.model], without.get(entry.model), known[entry.model])
+        for entry in ranked
+    )
     header, rows = ranking_table(ranked)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*header, "normalised_without_curves"])
-    table.writerows([*row, without.get(entry.model, "")] for row, entry in zip(rows, ranked, strict=True))
+    table.writerow([*header, "normalised_without_curves", "trained_on"])
+    table.writerows(
+        [*row, without.get(entry.model, ""), _count(known[entry.model])]
+        for row, entry in zip(rows, ranked, strict=True)
+    )
     write_text(request.output / "ranking.csv", text.getvalue())
     about = provenance(
         "rank",
@@ -137,6 +147,11 @@ def _check_channel_map(request: RankRequest, models: list[SourceModel]) -> None:
     unknown = [name for name in request.target.channels if name.casefold() not in known]
     if unknown:
         raise SettingsError(f"No model has a channel {unknown[0]!r} to map.")
+
+
+def _count(lineage: Lineage) -> int | str:
+    """How many of the cases a model was adapted to; empty where that is not known."""
+    return len(lineage.trained_on) if lineage.adapted and not lineage.uncertain else ""
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -14,6 +14,22 @@ if TYPE_CHECKING:  # it brings in torch, and a GUI reads results
 
 
 @dataclass(frozen=True)
+class Lineage:
+    """What is known of the training of a model that is compared with others.
+
+    Attributes:
+        adapted: Whether it is an adapted model.
+        trained_on: Names of the cases of the comparison that it was adapted to.
+        uncertain: Whether it may have been adapted to more of them: the record of a run that it came from
+            is not at hand, without which nobody can tell.
+    """
+
+    adapted: bool = False
+    trained_on: tuple[str, ...] = ()
+    uncertain: bool = False
+
+
+@dataclass(frozen=True)
 class ModelScore:
     """How well one source model's outputs inform about the target labels.
 
@@ -27,6 +43,7 @@ class ModelScore:
             where there are none.
         unnamed: Labels that no output of the model stands for, by P(y|z): whatever the score, its
             translation (EEP) names them next to nowhere.
+        lineage: What is known of its training; None where nobody looked.
     """
 
     model: str
@@ -36,12 +53,21 @@ class ModelScore:
     per_class: Mapping[str, float]
     without_curves: float | None = None
     unnamed: tuple[str, ...] = ()
+    lineage: Lineage | None = None
 
     @classmethod
-    def of(cls, score: TransferScore, path: Path, without_curves: float | None = None) -> ModelScore:
+    def of(
+        cls,
+        score: TransferScore,
+        path: Path,
+        without_curves: float | None = None,
+        lineage: Lineage | None = None,
+    ) -> ModelScore:
         """The record of a score."""
-        per_class = dict(score.per_class)
-        return cls(score.model, path, score.leep, score.normalised, per_class, without_curves, score.unnamed)
+        per_class, name = dict(score.per_class), score.model
+        return cls(
+            name, path, score.leep, score.normalised, per_class, without_curves, score.unnamed, lineage
+        )
 
 
 @dataclass(frozen=True)
