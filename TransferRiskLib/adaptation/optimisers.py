@@ -1,4 +1,4 @@
-"""The optimiser of a training."""
+"""The optimiser of a training, and its usual learning rate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,31 @@ import torch
 
 from TransferRiskLib.adaptation.settings import AdaptationSettings
 
+SGD_RATE = 0.01
+ADAMW_RATE = 0.001
+WIDE = 32
+"""Features of the first convolution from which on `ADAMW_RATE` holds."""
+LARGEST_FACTOR = 3.0
+"""On `ADAMW_RATE`, for narrower networks: with 8 features 0.003 was as good as 0.001 or better wherever both
+were tried (`experiments/LOG.md`, 15); between 8 and 32 nothing was, and the factor goes as one over the
+width (Yang et al., "Tensor Programs V", 2022, for hidden layers and Adam)."""
+
+
+def learning_rate(settings: AdaptationSettings, network: torch.nn.Module) -> float:
+    """The learning rate of the first step: as set, or by optimiser and width of the network."""
+    if settings.learning_rate is not None:
+        return settings.learning_rate
+    if settings.optimizer == "sgd":
+        return SGD_RATE
+    kernels = (p for name, p in network.named_parameters() if p.ndim == 5 and name.endswith("weight"))
+    first = next(kernels, None)
+    width = WIDE if first is None else first.shape[0]
+    return ADAMW_RATE * min(LARGEST_FACTOR, max(1.0, WIDE / width))
+
 
 def make_optimizer(
     settings: AdaptationSettings,
+    rate: float,
     parameters: Sequence[torch.nn.Parameter],
     new_head: Sequence[torch.nn.Parameter],
 ) -> torch.optim.Optimizer:
@@ -18,7 +40,8 @@ def make_optimizer(
     multiplied by.
 
     Args:
-        settings: Which optimiser, and the rate of a new head.
+        settings: Which optimiser, and the factor of a new head.
+        rate: Learning rate.
         parameters: What is trained.
         new_head: Those of them, and perhaps others, whose rate is multiplied by `settings.head_rate`.
     """
@@ -28,10 +51,10 @@ def make_optimizer(
         for is_new, factor in ((False, 1.0), (True, s.head_rate))
     ]
     if s.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=s.learning_rate, weight_decay=s.weight_decay)
+        return torch.optim.AdamW(groups, lr=rate, weight_decay=s.weight_decay)
     return torch.optim.SGD(
         groups,
-        lr=s.learning_rate,
+        lr=rate,
         momentum=s.momentum,
         weight_decay=s.weight_decay,
         nesterov=s.momentum > 0,

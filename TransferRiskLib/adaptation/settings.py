@@ -106,7 +106,9 @@ class AdaptationSettings:
         uniform_start: Uniform weights until the first refresh.
         normalisation: The weighted cross-entropy is divided by the whole case's labelled foreground
             voxels (paper), by labelled voxels, or by the sum of weights.
-        optimizer, learning_rate, weight_decay, momentum: Of the optimiser.
+        optimizer, weight_decay, momentum: Of the optimiser.
+        learning_rate: Of the first step. None takes 0.01 for SGD, and for AdamW 0.001 where the network's
+            first convolution has 32 features or more, more where it has fewer, up to 0.003.
         head_rate: Factor on the learning rate of a head that was not kept whole: it has further to go
             than the features beneath it.
         schedule: Polynomial decay (exponent 0.9), or constant.
@@ -151,7 +153,7 @@ class AdaptationSettings:
     uniform_start: bool = False
     normalisation: Normalised = "labelled"
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     head_rate: float = 1.0
     weight_decay: float = 1e-5
     momentum: float = 0.9
@@ -179,7 +181,7 @@ class AdaptationSettings:
             (self.steps >= 1, "The number of steps must be at least 1."),
             (self.probe_steps >= 0, "The number of probe steps cannot be negative."),
             (self.batch_size >= 1, "The batch size must be at least 1."),
-            (self.learning_rate > 0, "The learning rate must be positive."),
+            (self.learning_rate is None or self.learning_rate > 0, "The learning rate must be positive."),
             (self.head_rate > 0, "The factor of the head's learning rate must be positive."),
             (0 <= self.momentum < 1, "The momentum must be at least 0 and less than 1."),
             (self.weight_decay >= 0, "The weight decay cannot be negative."),

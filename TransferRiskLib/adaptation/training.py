@@ -26,7 +26,7 @@ from TransferRiskLib.adaptation.checkpoints import (
 )
 from TransferRiskLib.adaptation.gradients import add_gradients
 from TransferRiskLib.adaptation.losses import AdaptationLoss
-from TransferRiskLib.adaptation.optimisers import make_optimizer
+from TransferRiskLib.adaptation.optimisers import learning_rate, make_optimizer
 from TransferRiskLib.adaptation.sampling import PatchSampler, TrainingCase
 from TransferRiskLib.adaptation.schemes import SourceAnchor, encoder_parameters, set_trainable
 from TransferRiskLib.adaptation.settings import AdaptationSettings
@@ -109,6 +109,7 @@ class Trainer:
     def __init__(self, plan: TrainingPlan, progress: Progress) -> None:
         self.plan = plan
         self.settings = plan.settings
+        self.learning_rate = learning_rate(plan.settings, plan.network)
         self.progress = progress
         self.step_plans = step_plans(self.settings.batch_size, plan.device)
         with memory_as_device_error(plan.name, plan.device):
@@ -180,7 +181,7 @@ class Trainer:
             names -= encoder_parameters(self.network)
         parameters = set_trainable(self.network, names)
         new = [value for name, value in self.network.named_parameters() if name in self.plan.new_head]
-        self.optimizer = make_optimizer(self.settings, parameters, new)
+        self.optimizer = make_optimizer(self.settings, self.learning_rate, parameters, new)
         self.parameters = parameters
 
     def _before_step(self) -> None:
@@ -204,7 +205,7 @@ class Trainer:
         s, step = self.settings, self.run.step
         # the frozen part of a probe keeps its normalisation statistics
         self.network.train(step >= 0)
-        rate = s.learning_rate * self.run.rate_scale
+        rate = self.learning_rate * self.run.rate_scale
         if s.schedule == "poly" and step >= 0:
             rate *= (1 - step / s.steps) ** 0.9
         for group in self.optimizer.param_groups:
@@ -314,7 +315,7 @@ class Trainer:
         if rescues > MAX_RESCUES:
             raise DivergedError(
                 f"The training ({self.plan.name}) keeps giving not-a-number losses.",
-                hint=f"Lower the learning rate ({self.settings.learning_rate:g}) or check the images.",
+                hint=f"Lower the learning rate ({self.learning_rate:g}) or check the images.",
             )
         at = self.run.step
         self._restore()

@@ -44,8 +44,10 @@ def _optimisation() -> tuple[Option, ...]:
     return (
         Option("optimizer", _("Optimiser"), _("AdamW, or stochastic gradient descent with momentum."),
                choices=("adamw", "sgd"), words=("AdamW", "SGD")),
-        Option("learning_rate", _("Learning rate"), _("Of the first step; the schedule says how it goes on."),
-               limits=(0.000001, 1.0), decimals=6, step=0.0001),
+        Option("learning_rate", _("Learning rate"),
+               _("Of the first step; the schedule says how it goes on. Automatic: by the optimiser and the "
+                 "width of the network."),
+               limits=(0.000001, 1.0), decimals=6, step=0.0001, automatic=True),
         Option("head_rate", _("Factor for a new output layer"),
                _("Its learning rate is so many times that of the other layers; an output layer that is kept "
                  "learns like them."), limits=(0.01, 1000.0), decimals=2, step=1.0),

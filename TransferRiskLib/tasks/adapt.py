@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
+from TransferRiskLib.adaptation.optimisers import learning_rate
 from TransferRiskLib.atomic import only_run_in, write_json, write_text, writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import UNLABELLED
@@ -169,6 +170,7 @@ def _finish(
         used.fingerprints,
         to_json(request.settings),
         labelled_voxels=used.labelled_voxels,
+        learning_rate=learning_rate(request.settings, source.network),
         normalised_score=adapted.normalised_score,
         normalised_score_without_curves=adapted.score_without_curves,
         eep_weight=adapted.shares.eep,

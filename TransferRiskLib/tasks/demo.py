@@ -84,8 +84,6 @@ def demo_settings(method: str, request: DemoRequest) -> AdaptationSettings:
     changes |= {"folds": 2 if method == "recommended" else 0, "seed": request.seed}
     if request.quick:
         changes |= {"steps": 2, "probe_steps": 1, "validate_every": 1, "folds": 0, "audit": False}
-    if method != "paper":
-        changes["learning_rate"] = 3e-3
     return preset_settings(method, **changes)
 
 
