@@ -164,6 +164,7 @@ set(MODULE_PYTHON_SCRIPTS
   panels/segment_labels.py
   panels/source_model.py
   panels/target_cases.py
+  panels/wheel.py
   panels/widgets.py
   panels/window.py
   places.py

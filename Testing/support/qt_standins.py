@@ -17,6 +17,9 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 _loaded: dict[str, ModuleType] = {}
 
+ASKED_BY_QT = ("sizeHint", "minimumSizeHint")
+"""Properties that are virtual methods too: Qt would take ours for a method of a class made in Python."""
+
 
 def load() -> dict[str, ModuleType]:
     """The modules `qt` and `ctk`; the same ones in every call."""
@@ -80,6 +83,8 @@ def _in_pythonqt_manner(kind: Any) -> None:
         return
     for index in range(meta.propertyOffset(), meta.propertyCount()):
         name = meta.property(index).name()
+        if name in ASKED_BY_QT:
+            continue
         setattr(
             kind,
             name,

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from TransferRiskLib.panels.wheel import scroll_past
 from TransferRiskLib.panels.widgets import compact, fill, fit, on, position, quietly
 
 AT_ONCE = 24
@@ -78,6 +79,7 @@ class SegmentLabels:
             compact(combo)
             combo.setModel(self._texts)
             on(combo, "activated(int)", self._chooser(number))
+            scroll_past(combo)
             self._table.setCellWidget(number, 1, combo)
             self._combos.append(combo)
 

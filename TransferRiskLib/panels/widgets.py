@@ -11,6 +11,8 @@ from typing import Any
 import qt
 import slicer
 
+from TransferRiskLib.panels.wheel import scroll_past
+
 Verdict = tuple[bool, str]
 SHOWN_ROWS = 8
 """A table grows with its rows up to this many, then it scrolls."""
@@ -250,7 +252,7 @@ def node_selector(classes: Sequence[str], none: str, changed: Callable[[str | No
     selector.noneDisplay = none
     compact(selector)
     selector.setMRMLScene(slicer.mrmlScene)
-
+    scroll_past(selector)
     on(selector, "nodeActivated(vtkMRMLNode*)", lambda node: changed(None if node is None else node.GetID()))
     return selector
 

@@ -19,6 +19,7 @@ from TransferRiskLib.panels.risk_map import RiskMapPanel
 from TransferRiskLib.panels.segment import SegmentPanel
 from TransferRiskLib.panels.source_model import SourceModelPanel
 from TransferRiskLib.panels.target_cases import TargetCasesPanel
+from TransferRiskLib.panels.wheel import scroll_past
 from TransferRiskLib.panels.widgets import on
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Window:
         surroundings = Surroundings(ui, session, application, self.attempt)
         self.job_line = JobLine(surroundings)
         self.panels = [*(section(surroundings) for section in SECTIONS), self.job_line]
+        scroll_past(ui.scrollArea)
         self._verdicts_stale = True
         self._standing: object = None
         self._unsubscribe = session.subscribe(self._on_change)
