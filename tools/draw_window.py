@@ -27,7 +27,7 @@ WIDTH, HEIGHT, GAP = 470, 900, 14
 CHECKOUT, MODELS = "/home/me/SlicerTransferRisk", "/home/me/TransferRisk"
 """Shown in place of where this checkout and the adapted models lie."""
 MODEL = "tissue-t1w"
-ADAPTATION = {"steps": 60, "folds": 3, "validate_every": 30, "learning_rate": 3e-3}
+ADAPTATION = {"steps": 60, "folds": 3, "validate_every": 30}
 """What makes `recommended` short enough."""
 
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "support")]
