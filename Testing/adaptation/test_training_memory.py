@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_training import ball_case, tiny_model, tiny_plan
+from told import Told
 
 from TransferRiskLib.adaptation import training as module
 from TransferRiskLib.adaptation.adapting import adapt_model
@@ -25,18 +26,6 @@ SETTINGS = AdaptationSettings(
 )
 GPU = torch.device("cuda", 1)
 SHORT = torch.cuda.OutOfMemoryError("CUDA out of memory.")
-
-
-class Told(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def message(self, text: str, level: str = "info") -> None:
-        if level == "warning":
-            self.warnings.append(text)
 
 
 class Limit:

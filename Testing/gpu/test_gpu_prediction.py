@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from told import Told
 
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.cases.simulate import simulate_case
@@ -17,21 +18,8 @@ from TransferRiskLib.models.card import ModelCard, Normalisation
 from TransferRiskLib.models.networks import build_network
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
-from TransferRiskLib.progress import Progress
 
 MIB = 2**20
-
-
-class Told(Progress):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def message(self, text: str, level: str = "info") -> None:
-        if level == "warning":
-            self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_training import TINY, ball_case, tiny_model, tiny_plan
+from told import Told
 
 from TransferRiskLib.adaptation.adapting import adapt_model
 from TransferRiskLib.adaptation.augmentation import Augmentation
@@ -33,22 +34,6 @@ MIB = 2**20
 SETTINGS = AdaptationSettings(
     steps=8, probe_steps=3, head="probe", validate_every=5, batch_size=4, optimizer="sgd", learning_rate=0.001
 )
-
-
-class Told(Progress):
-    """Keeps the warnings; cancels after so many steps."""
-
-    def __init__(self, steps: int | None = None) -> None:
-        self.steps = 0
-        super().__init__(lambda: steps is not None and self.steps >= steps)
-        self.warnings: list[str] = []
-
-    def step(self, advance: int = 1, message: str = "") -> None:
-        self.steps += advance
-
-    def message(self, text: str, level: str = "info") -> None:
-        if level == "warning":
-            self.warnings.append(text)
 
 
 def trained(folder: Path, device: torch.device, progress: Progress | None = None) -> dict:
