@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from session_tables import BUTTONS, ROW_CASES
 
@@ -210,4 +209,7 @@ def test_a_settings_value_that_makes_no_sense_is_refused_and_changes_nothing(sta
     assert stage.adapting.settings.steps == 10 and stage.adapting.overrides == {"steps": 10}
     stage.adapting.set_option("steps", 300)
     assert stage.adapting.overrides == {}, "the preset's own value is no override"
-    assert not np.isnan(stage.adapting.settings.learning_rate)
+    stage.adapting.set_option("learning_rate", 0.5)
+    assert stage.adapting.settings.learning_rate == 0.5
+    stage.adapting.set_option("learning_rate", None)
+    assert stage.adapting.overrides == {}, "automatic is what the preset says"
