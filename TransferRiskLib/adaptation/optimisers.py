@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from TransferRiskLib.adaptation.settings import AdaptationSettings
+from TransferRiskLib.models.source_model import first_convolution
 
 SGD_RATE = 0.01
 ADAMW_RATE = 0.001
@@ -24,8 +25,7 @@ def learning_rate(settings: AdaptationSettings, network: torch.nn.Module) -> flo
         return settings.learning_rate
     if settings.optimizer == "sgd":
         return SGD_RATE
-    kernels = (p for name, p in network.named_parameters() if p.ndim == 5 and name.endswith("weight"))
-    first = next(kernels, None)
+    first = first_convolution(network)
     width = WIDE if first is None else first.shape[0]
     return ADAMW_RATE * min(LARGEST_FACTOR, max(1.0, WIDE / width))
 

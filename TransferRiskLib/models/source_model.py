@@ -95,7 +95,8 @@ class SourceModel:
             ModelError: the network does not take the card's channels and patch, or gives other outputs.
         """
         channels = len(self.card.channels)
-        wanted = first_convolution_channels(self.network)
+        first = first_convolution(self.network)
+        wanted = None if first is None else int(first.shape[1])
         shape = probe_shape(self.card)
         try:
             outputs = self.logits(torch.zeros((1, channels, *shape), device=self.device))
@@ -153,9 +154,9 @@ def probe_shape(card: ModelCard) -> tuple[int, int, int]:
     return x, y, z
 
 
-def first_convolution_channels(network: nn.Module) -> int | None:
-    """Input channels of the first 3-D convolution in order of definition, where there is one."""
+def first_convolution(network: nn.Module) -> nn.Parameter | None:
+    """Weights (outputs, inputs, X, Y, Z) of the first 3-D convolution in order of definition, if any."""
     for name, parameter in network.named_parameters():
         if parameter.ndim == 5 and name.endswith("weight"):
-            return int(parameter.shape[1])
+            return parameter
     return None
