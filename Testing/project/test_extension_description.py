@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "TransferRisk"
 
-# The rules of slicer-extension-catalog-entry-schema-v1.0.1.json in Slicer's folder `Schemas`.
+# The rules of slicer-extension-catalog-entry-schema-v1.0.2.json in Slicer's folder `Schemas`.
 SCHEMA = (
     "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/"
-    "slicer-extension-catalog-entry-schema-v1.0.1.json#"
+    "slicer-extension-catalog-entry-schema-v1.0.2.json#"
 )
 REQUIRED = {"$schema", "category", "scm_url"}
 TYPES = {
@@ -29,6 +29,7 @@ TYPES = {
     "scm_type": str,
     "build_dependencies": list,
     "build_subdirectory": str,
+    "dicom_support_rule": str,
     "enabled": bool,
     "tier": int,
 }
