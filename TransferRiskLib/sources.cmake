@@ -123,6 +123,7 @@ set(MODULE_PYTHON_SCRIPTS
   models/opening.py
   models/outputs.py
   models/packed.py
+  models/provenance_files.py
   models/saving.py
   models/single_samples.py
   models/source_model.py
@@ -227,6 +228,7 @@ set(MODULE_PYTHON_SCRIPTS
   tasks/adapt.py
   tasks/demo.py
   tasks/evaluate.py
+  tasks/history.py
   tasks/map.py
   tasks/measure.py
   tasks/probe.py

@@ -1,17 +1,24 @@
-"""Three labelled simulated scans and a tiny source model, made once."""
+"""Three labelled simulated scans and a tiny source model, made once; a ranking that says what is known."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+from small_adaptations import CPU
 from tiny_training import tiny_model
 
 from TransferRiskLib.cases.case import Cohort
 from TransferRiskLib.cases.simulate import TARGET_SITE, simulate_cohort
 from TransferRiskLib.models.card import ModelCard, Normalisation
 from TransferRiskLib.models.saving import save_bundle
+from TransferRiskLib.progress import Progress
+from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.tasks.rank import rank
+from TransferRiskLib.tasks.requests import CohortInput, RankRequest
+from TransferRiskLib.tasks.results import Lineage, RankResult
 
 COARSE = dataclasses.replace(TARGET_SITE, spacing=(6.0, 6.0, 7.0))
 
@@ -35,3 +42,16 @@ def bundle(tmp_path_factory) -> Path:
         divisible_by=4,
     )
     return save_bundle(tmp_path_factory.mktemp("models") / "tiny", card, model.network, model.config)
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    """Ranks models on cases; the result and what is known of each model by its path."""
+
+    def run(target: CohortInput, *models: Path) -> tuple[RankResult, dict[Path, Lineage]]:
+        request = RankRequest(models, target, tmp_path / "ranking", CPU, "off")
+        result = rank(request, Progress())
+        assert from_json(RankResult, json.loads(json.dumps(to_json(result)))) == result
+        return result, {score.path: score.lineage for score in result.scores}
+
+    return run

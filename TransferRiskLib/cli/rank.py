@@ -65,10 +65,12 @@ def _lineage_lines(score: ModelScore) -> list[str]:
             f"{score.model} was trained on {count} of these cases ({names}): it scores too well on them"
         )
     if lineage is not None and lineage.uncertain:
-        lines.append(
-            f"{score.model} is an adapted model, perhaps to these cases: the record of its run (result.json "
-            "beside the bundle) is not there to tell"
+        more = "more of these cases" if lineage.trained_on else "these cases"
+        known = (
+            f"{score.model} is an adapted model, perhaps to {more}: no record of a run behind it is at hand"
         )
+        unknown = f"{score.model} was perhaps adapted to {more}: it comes without a record of its training"
+        lines.append(known if lineage.adapted else unknown)
     return lines
 
 

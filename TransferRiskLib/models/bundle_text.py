@@ -11,6 +11,7 @@ from TransferRiskLib.models.card import ModelCard
 _SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 )
+SAVED_HERE = "saved by TransferRisk"
 NOT_A_DEVICE = "For research only: this model is not a medical device and must not guide a patient's care."
 
 
@@ -21,7 +22,7 @@ def metadata(card: ModelCard, description: str = "") -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "version": "1.0.0",
-        "changelog": {"1.0.0": "saved by TransferRisk"},
+        "changelog": {"1.0.0": SAVED_HERE},
         "monai_version": _version("monai"),
         "pytorch_version": _version("torch"),
         "numpy_version": _version("numpy"),

@@ -21,12 +21,14 @@ from TransferRiskLib.models.bundle_transforms import CARD_HINT
 from TransferRiskLib.models.bundle_weights import is_torchscript, script_beside, weights_file
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.nnunet import refuse_nnunet
-from TransferRiskLib.models.packed import is_packed, unpacked
+from TransferRiskLib.models.packed import DAMAGED, is_packed, unpacked
 from TransferRiskLib.places import why_not
 from TransferRiskLib.records import from_json, to_json
 
 EXTRA_FILE = "transferrisk_card.json"
 """Name of the card among the extra files of a TorchScript archive."""
+
+_LARGEST_EXTRAS = 64 * 2**20
 
 
 def read_card(path: Path) -> ModelCard:
@@ -164,12 +166,14 @@ def torchscript_extras(path: Path) -> dict[str, str]:
             names = archive.namelist()
             if not any("/code/" in name for name in names):
                 raise _no_torchscript(path, names)
+            extras = [info for info in archive.infolist() if "/extra/" in info.filename]
+            if sum(info.file_size for info in extras) > _LARGEST_EXTRAS:
+                raise ModelError("holds implausibly long texts.", file=path, hint="Choose another file.")
             return {
-                name.split("/extra/", 1)[1]: archive.read(name).decode("utf-8", errors="replace")
-                for name in names
-                if "/extra/" in name
+                info.filename.split("/extra/", 1)[1]: archive.read(info).decode("utf-8", errors="replace")
+                for info in extras
             }
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, *DAMAGED) as error:
         raise _no_torchscript(path, []) from error
 
 

@@ -16,6 +16,8 @@ from TransferRiskLib.errors import ModelError, StorageError
 _MARKS = ("configs/metadata.json", "configs/card.json")
 _SECTIONS = ("configs", "models")
 _MANY = 10_000
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+"""What reading a truncated, encrypted or otherwise unreadable archive raises, besides OSError."""
 _LARGEST_CONFIGS = 64 * 2**20
 _BLOCK = 1 << 20
 
@@ -58,7 +60,7 @@ def unpacked(path: Path, weights: bool) -> Iterator[Path]:
         folder = Path(place) / (PurePosixPath(top).name or path.stem)
         try:
             _unpack(archive, top, folder, weights, path)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        except DAMAGED as error:
             raise _damaged(path, error) from error
         except OSError as error:
             raise StorageError(

@@ -13,6 +13,7 @@ from torch import nn
 
 from TransferRiskLib.atomic import atomic_folder, write_json, write_text
 from TransferRiskLib.errors import ModelError
+from TransferRiskLib.models import provenance_files
 from TransferRiskLib.models.bundle_text import inference_config, metadata, model_readme
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.card_files import EXTRA_FILE, card_to_json
@@ -35,7 +36,8 @@ def save_bundle(
     """Write a bundle: whole or not at all; an older one of that name is replaced.
 
     The folder gets `configs/` (metadata.json, inference.json, card.json, provenance.json), `models/`
-    (model.pt, and model.ts where the network can be exported) and `docs/README.md`. How the TorchScript
+    (model.pt, and model.ts where the network can be exported, with the `configs/` inside) and
+    `docs/README.md`. How the TorchScript
     export went is recorded in provenance.json under `torchscript` (`kind`: scripted, traced or none;
     `note`: why).
 
@@ -75,7 +77,7 @@ def save_bundle(
         write_json(scratch / "configs" / "metadata.json", described)
         write_json(scratch / "configs" / "inference.json", inference)
         write_json(scratch / "configs" / "card.json", card_to_json(card))
-        write_json(scratch / "configs" / "provenance.json", facts)
+        write_json(scratch / "configs" / provenance_files.FILE, facts)
         write_text(scratch / "docs" / "README.md", model_readme(card, described, facts))
         with writing_weights(folder):
             if config is not None:
@@ -83,6 +85,7 @@ def save_bundle(
             if script is not None:
                 extras = {
                     EXTRA_FILE: json.dumps(card_to_json(card)),
+                    provenance_files.EXTRA_FILE: json.dumps(facts),
                     "metadata.json": json.dumps(described),
                     "inference.json": json.dumps(inference),
                 }

@@ -192,8 +192,10 @@ class SourceModels:
         text = "{model}"
         if lineage.trained_on:
             text = _("{model} (trained on {count} of these cases: it scores too well)")
-        elif lineage.uncertain:
+        elif lineage.uncertain and lineage.adapted:
             text = _("{model} (adapted, perhaps to these cases)")
+        elif lineage.uncertain:
+            text = _("{model} (perhaps adapted to these cases)")
         return text.format(model=score.model, count=len(lineage.trained_on))
 
     def ranked_paths(self) -> tuple[Path, ...]:

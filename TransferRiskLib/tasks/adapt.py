@@ -26,6 +26,7 @@ from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.models.weights import file_digest
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
+from TransferRiskLib.tasks.history import ancestry
 from TransferRiskLib.tasks.provenance import fingerprint, provenance, without_names
 from TransferRiskLib.tasks.requests import AdaptRequest
 from TransferRiskLib.tasks.results import AdaptResult
@@ -41,7 +42,8 @@ def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
     Writes `bundle/` (the adapted model), `history.csv`, `statistics.json` and `result.json` into the
     output folder; `work/` holds checkpoints until the run is complete. A run that is already complete
     is not repeated. The bundle may leave the house and names no case: its provenance holds
-    fingerprints, and `result.json` says which case each belongs to.
+    fingerprints, also of the cases that its source was adapted to; `result.json` says which case each of
+    its own belongs to, and holds the keys.
 
     Raises:
         SettingsError: the folder holds another run.
@@ -176,6 +178,7 @@ def _finish(
         eep_weight=adapted.shares.eep,
         wise_ft=adapted.shares.adapted,
         validation_dice=adapted.validation,
+        **ancestry(source, request.model, learnt=request.settings.scheme != "scratch"),
     )
     bundle = save_bundle(
         output / "bundle",

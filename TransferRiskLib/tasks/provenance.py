@@ -47,12 +47,15 @@ def fingerprint(case: LoadedCase, key: str) -> str:
 
 
 def without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of provenance for what may leave the house: fingerprints instead of the cases' names.
+    """A record of an adaptation for what may leave the house: fingerprints instead of the cases' names, and
+    no keys of those before it.
 
     Args:
-        facts: As `provenance` gives it, with the cases as a mapping of name to fingerprint.
+        facts: As `provenance` gives it, with the cases as a mapping of name to fingerprint, and with what
+            `ancestry` tells.
     """
-    return {**facts, "cases": sorted(facts["cases"].values())}
+    ancestors = [{k: v for k, v in run.items() if k != "fingerprint_key"} for run in facts["ancestors"]]
+    return {**facts, "cases": sorted(facts["cases"].values()), "ancestors": ancestors}
 
 
 def provenance(

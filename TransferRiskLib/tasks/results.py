@@ -18,10 +18,10 @@ class Lineage:
     """What is known of the training of a model that is compared with others.
 
     Attributes:
-        adapted: Whether it is an adapted model.
-        trained_on: Names of the cases of the comparison that it was adapted to.
-        uncertain: Whether it may have been adapted to more of them: the record of a run that it came from
-            is not at hand, without which nobody can tell.
+        adapted: Whether it is known to be an adapted model.
+        trained_on: Names of the cases of the comparison that it was adapted to, or a model that it came from.
+        uncertain: Whether there may be more of them: the record of a run that it came from is not at hand,
+            without which nobody can tell, or nobody noted whether there was one.
     """
 
     adapted: bool = False
