@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from small_adaptations import part, trained
 
 from TransferRiskLib.cases.case import Cohort
-from TransferRiskLib.cli.rank import COMMAND
 from TransferRiskLib.models.opening import open_model
+from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.history import History, read_history
+from TransferRiskLib.tasks.requests import CohortInput
 from TransferRiskLib.tasks.results import Lineage
+from TransferRiskLib.tasks.target import Target
+from TransferRiskLib.tasks.trained_on import lineages
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,19 @@ def names(cohort: Cohort) -> tuple[str, ...]:
     return tuple(case.name for case in cohort.cases)
 
 
+@pytest.fixture
+def told() -> Callable[..., dict[Path, Lineage]]:
+    """What is known of models by their path when they are compared on cases."""
+
+    def of(target: CohortInput, *paths: Path) -> dict[Path, Lineage]:
+        models = [open_model(path) for path in paths]
+        targets = [Target(target, model.card, labelled=True) for model in models]
+        found = lineages(list(zip(paths, models, targets, strict=True)), Progress())
+        return dict(zip(paths, found, strict=True))
+
+    return of
+
+
 def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -44,10 +61,10 @@ def copied(model: Path, folder: Path, *forgotten: str) -> Path:
     return copy
 
 
-def test_the_last_model_of_a_chain_alone_tells_of_all_of_them(chain, cohort, names, ranked) -> None:
-    _, known = ranked(part(cohort, 0, 1, 2), chain[2])
+def test_the_last_model_of_a_chain_alone_tells_of_all_of_them(chain, cohort, names, told) -> None:
+    known = told(part(cohort, 0, 1, 2), chain[2])
     assert known == {chain[2]: Lineage(True, names)}
-    assert ranked(part(cohort, 0, 2), chain[1])[1] == {chain[1]: Lineage(True, names[:1])}
+    assert told(part(cohort, 0, 2), chain[1]) == {chain[1]: Lineage(True, names[:1])}
 
 
 def test_what_leaves_the_house_has_the_fingerprints_of_the_chain_and_no_key(chain) -> None:
@@ -67,44 +84,54 @@ def test_what_leaves_the_house_has_the_fingerprints_of_the_chain_and_no_key(chai
     assert not [key for key in keys for content in contents if key.encode() in content]
 
 
-def test_without_the_keys_of_a_link_nobody_can_tell(chain, cohort, names, ranked, tmp_path) -> None:
+def test_without_the_keys_of_a_link_nobody_can_tell(chain, cohort, names, told, tmp_path) -> None:
     alone = copied(chain[2], tmp_path / "alone")
-    result, known = ranked(part(cohort, 0, 1, 2), alone)
-    assert known == {alone: Lineage(True, (), True)}
-    assert any("perhaps to these cases" in line for line in COMMAND.show(result))
+    assert told(part(cohort, 0, 1, 2), alone) == {alone: Lineage(True, (), True)}
     # an original among the models brings its own key and those of the links before it
-    _, known = ranked(part(cohort, 0, 1, 2), alone, chain[1])
+    known = told(part(cohort, 0, 1, 2), alone, chain[1])
     assert known[alone] == Lineage(True, names[:2], True)
     # and so does a descendant
     before = copied(chain[0], tmp_path / "before")
-    assert ranked(part(cohort, 0, 1, 2), before, chain[2])[1][before] == Lineage(True, names[:1])
+    assert told(part(cohort, 0, 1, 2), before, chain[2])[before] == Lineage(True, names[:1])
 
 
 def test_a_model_from_a_source_without_its_key_is_uncertain_of_that_part(
-    chain, cohort, names, ranked, tmp_path
+    chain, cohort, names, told, tmp_path
 ) -> None:
     came = copied(chain[0], tmp_path / "came")
     made = trained(came, part(cohort, 2), tmp_path / "made")
-    result, known = ranked(part(cohort, 0, 1, 2), made)
-    assert known == {made: Lineage(True, names[2:], True)}
-    assert any("perhaps to more of these cases" in line for line in COMMAND.show(result))
+    assert told(part(cohort, 0, 1, 2), made) == {made: Lineage(True, names[2:], True)}
     both = Lineage(True, (names[0], names[2]))
-    assert ranked(part(cohort, 0, 1, 2), made, chain[0])[1][made] == both
+    assert told(part(cohort, 0, 1, 2), made, chain[0])[made] == both
 
 
 def test_models_of_earlier_versions_are_told_as_far_as_they_tell(
-    chain, bundle, cohort, names, ranked, tmp_path
+    chain, bundle, cohort, names, told, tmp_path
 ) -> None:
     old = copied(chain[0], tmp_path / "old", "ancestors", "unknown_ancestors")
     shutil.copy(chain[0].parent / "result.json", old.parent)
-    assert ranked(part(cohort, 0, 1), old)[1] == {old: Lineage(True, names[:1], True)}
+    assert told(part(cohort, 0, 1), old) == {old: Lineage(True, names[:1], True)}
     certain = Lineage(True, names[:1])
-    assert ranked(part(cohort, 0, 1), old, bundle)[1] == {old: certain, bundle: Lineage()}
+    assert told(part(cohort, 0, 1), old, bundle) == {old: certain, bundle: Lineage()}
     made = trained(old, part(cohort, 2), tmp_path / "made")
-    told = read(made / "configs" / "provenance.json")
-    assert told["unknown_ancestors"] == [open_model(bundle).digest]
-    assert ranked(part(cohort, 0, 1, 2), made)[1] == {made: Lineage(True, (names[0], names[2]), True)}
-    assert ranked(part(cohort, 0, 1, 2), bundle, made)[1][made] == Lineage(True, (names[0], names[2]))
+    record = read(made / "configs" / "provenance.json")
+    assert record["unknown_ancestors"] == [open_model(bundle).digest]
+    assert told(part(cohort, 0, 1, 2), made) == {made: Lineage(True, (names[0], names[2]), True)}
+    assert told(part(cohort, 0, 1, 2), bundle, made)[made] == Lineage(True, (names[0], names[2]))
+
+
+def test_a_source_that_is_at_hand_tells_what_an_earlier_version_did_not_note(
+    chain, cohort, names, told, tmp_path
+) -> None:
+    old = copied(chain[2], tmp_path / "old", "ancestors", "unknown_ancestors")
+    shutil.copy(chain[2].parent / "result.json", old.parent)
+    assert told(part(cohort, 0, 1, 2), old) == {old: Lineage(True, names[2:], True)}
+    for models in ((old, chain[1]), (chain[1], old)):
+        assert told(part(cohort, 0, 1, 2), *models)[old] == Lineage(True, names)
+    between = copied(chain[1], tmp_path / "between", "ancestors", "unknown_ancestors")
+    shutil.copy(chain[1].parent / "result.json", between.parent)
+    assert told(part(cohort, 0, 1, 2), old, between)[old] == Lineage(True, names[1:], True)
+    assert told(part(cohort, 0, 1, 2), old, between, chain[0])[old] == Lineage(True, names)
 
 
 def as_archive(model: Path, folder: Path) -> Path:
@@ -116,40 +143,38 @@ def as_script(model: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", [as_archive, as_script])
-def test_an_archive_or_export_of_a_model_tells_the_same(chain, cohort, names, ranked, tmp_path, form) -> None:
+def test_an_archive_or_export_of_a_model_tells_the_same(chain, cohort, names, told, tmp_path, form) -> None:
     (tmp_path / "form").mkdir()
     model = form(chain[1], tmp_path / "form")
-    assert ranked(part(cohort, 1, 2), model)[1] == {model: Lineage(True, (), True)}
-    assert ranked(part(cohort, 1, 2), model, chain[1])[1][model] == Lineage(True, names[1:2])
+    assert told(part(cohort, 1, 2), model) == {model: Lineage(True, (), True)}
+    assert told(part(cohort, 1, 2), model, chain[1])[model] == Lineage(True, names[1:2])
     shutil.copy(chain[1].parent / "result.json", model.parent)
-    assert ranked(part(cohort, 0, 1, 2), model)[1] == {model: Lineage(True, names[:2])}
+    assert told(part(cohort, 0, 1, 2), model) == {model: Lineage(True, names[:2])}
     made = trained(model, part(cohort, 2), tmp_path / "made")
-    assert ranked(part(cohort, 0, 1, 2), made)[1] == {made: Lineage(True, names)}
+    assert told(part(cohort, 0, 1, 2), made) == {made: Lineage(True, names)}
 
 
-def test_a_weights_file_means_its_bundle_and_a_script_in_one_its_run(chain, cohort, names, ranked) -> None:
+def test_a_weights_file_means_its_bundle_and_a_script_in_one_its_run(chain, cohort, names, told) -> None:
     for file in ("model.pt", "model.ts"):
         path = chain[0] / "models" / file
-        assert ranked(part(cohort, 0), path)[1] == {path: Lineage(True, names[:1])}
+        assert told(part(cohort, 0), path) == {path: Lineage(True, names[:1])}
 
 
-def test_an_export_of_an_earlier_version_was_perhaps_adapted(chain, cohort, ranked, tmp_path) -> None:
+def test_an_export_of_an_earlier_version_was_perhaps_adapted(chain, cohort, told, tmp_path) -> None:
     """Such an archive has all that is in today's but the record."""
     old = tmp_path / "old.ts"
     with zipfile.ZipFile(chain[0] / "models" / "model.ts") as script, zipfile.ZipFile(old, "w") as archive:
         for info in script.infolist():
             if not info.filename.endswith("/extra/transferrisk_provenance.json"):
                 archive.writestr(info, script.read(info))
-    result, known = ranked(part(cohort, 0, 1), old)
-    assert known == {old: Lineage(False, (), True)}
-    assert any("without a record of its training" in line for line in COMMAND.show(result))
+    assert told(part(cohort, 0, 1), old) == {old: Lineage(False, (), True)}
     made = trained(old, part(cohort, 1), tmp_path / "made")
     assert read(made / "configs" / "provenance.json")["unknown_ancestors"] == [open_model(old).digest]
 
 
-def test_nothing_of_a_source_is_in_a_training_from_scratch(chain, cohort, names, ranked, tmp_path) -> None:
+def test_nothing_of_a_source_is_in_a_training_from_scratch(chain, cohort, names, told, tmp_path) -> None:
     fresh = trained(chain[1], part(cohort, 2), tmp_path / "fresh", scheme="scratch")
-    assert ranked(part(cohort, 0, 1, 2), fresh)[1] == {fresh: Lineage(True, names[2:])}
+    assert told(part(cohort, 0, 1, 2), fresh) == {fresh: Lineage(True, names[2:])}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from small_adaptations import part, trained
 
 from TransferRiskLib.cli.rank import COMMAND
-from TransferRiskLib.tasks.results import Lineage
+from TransferRiskLib.tasks.results import Lineage, ModelScore, RankResult
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,22 @@ def test_a_copy_without_the_record_of_its_run_is_uncertain_unless_the_original_i
     assert ranked(part(cohort, 0, 2), copy)[1] == {copy: Lineage(True, (), True)}, "another run's record"
     both = Lineage(True, (cohort.cases[0].name,))
     assert ranked(part(cohort, 0, 2), copy, adapted)[1] == {copy: both, adapted: both}
+
+
+@pytest.mark.parametrize(
+    ("lineage", "lines"),
+    [
+        (Lineage(), []),
+        (Lineage(True), []),
+        (Lineage(True, ("a",)), ["m was trained on 1 of these cases (a): it scores too well on them"]),
+        (Lineage(True, (), True), ["m is an adapted model, perhaps to these cases: "]),
+        (Lineage(True, ("a",), True), ["m was trained on 1 ", "m is an adapted model, perhaps to more of "]),
+        (Lineage(False, (), True), ["m was perhaps adapted to these cases: it comes without a record"]),
+    ],
+)
+def test_the_command_says_what_is_known(lineage, lines) -> None:
+    shown = COMMAND.show(
+        RankResult((ModelScore("m", Path("m"), -1, 0.5, {}, lineage=lineage),), Path("ranking.csv"))
+    )
+    said = [line for line in shown if "trained on" in line or "adapted" in line]
+    assert len(said) == len(lines) and all(map(str.startswith, said, lines))
