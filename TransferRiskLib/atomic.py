@@ -9,11 +9,14 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.errors import StorageError
+
+_MASK = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -166,6 +169,7 @@ def storage_error(error: OSError, target: Path) -> StorageError:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _MASK:  # it is read by setting it: a thread in between would read, and set back, none at all
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

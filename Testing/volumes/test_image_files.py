@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from TransferRiskLib.errors import ImageError
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import image_stem, read_header, read_volume, read_volumes, write_volume
+from TransferRiskLib.volumes.itk_console import quiet_itk
 from TransferRiskLib.volumes.volume import Volume
 
 # 20 degrees about S, then k flipped: oblique, left-handed, anisotropic
@@ -99,3 +100,22 @@ def test_formats_of_two_files_and_unknown_ones_are_not_written(tmp_path, oblique
 def test_the_stem_of_an_image_has_no_image_ending(tmp_path):
     names = ("a.nii.gz", "b.c.seg.nrrd", "d.nrrd", "e.1.NII")
     assert [image_stem(tmp_path / name) for name in names] == ["a", "b.c", "d", "e.1"]
+
+
+def test_the_console_is_quiet_until_the_last_of_several_threads_is_done():
+    told = sitk.ProcessObject.GetGlobalWarningDisplay
+    before = told()
+    try:
+        sitk.ProcessObject.SetGlobalWarningDisplay(True)
+        first, second = quiet_itk(), quiet_itk()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert not told()
+        second.__exit__(None, None, None)
+        assert told()
+        with pytest.raises(ValueError), quiet_itk():
+            raise ValueError
+        assert told()
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
