@@ -49,6 +49,9 @@ def tasks(bundle, cohort, tmp_path):
     given, output = CohortInput(cohort), tmp_path / "new" / "out"
     return {
         "map": lambda: map_risk(MapRequest(bundle, given, output, ("risk",), prediction=CPU), Progress()),
+        "uncompressed map": lambda: map_risk(
+            MapRequest(bundle, given, output, ("risk",), prediction=CPU, compress=False), Progress()
+        ),
         "rank": lambda: rank(RankRequest((bundle,), given, output, CPU, "off"), Progress()),
         "adapt": lambda: adapt(AdaptRequest(bundle, given, output, BRIEF, CPU), Progress()),
         "segment": lambda: segment(
@@ -60,7 +63,11 @@ def tasks(bundle, cohort, tmp_path):
 def needed(task, bundle, cohort) -> int:
     if task == "segment":  # a byte for each of four probabilities and the uncertainty
         return states(cohort, 3) // 16 * 5
-    if task in ("map", "rank"):
+    if task == "map":  # and a byte for the one map
+        return states(cohort, 3) // 16 * 17
+    if task == "uncompressed map":
+        return states(cohort, 3) // 16 * 20
+    if task == "rank":
         return states(cohort, 3)
     weights = sum(p.numel() * 4 for p in open_model(bundle).network.parameters())
     # the cases on the model's grid of 6 mm, not on their own of 6 x 6 x 7 mm
@@ -71,7 +78,7 @@ def needed(task, bundle, cohort) -> int:
     return 3 * weights + voxels * 4 * 4
 
 
-@pytest.mark.parametrize("task", ["map", "rank", "adapt", "segment"])
+@pytest.mark.parametrize("task", ["map", "uncompressed map", "rank", "adapt", "segment"])
 def test_a_full_disk_is_refused_before_anything_is_predicted(
     task, tasks, disk, bundle, cohort, tmp_path, monkeypatch
 ):

@@ -105,6 +105,34 @@ def test_map_agrees_with_a_float64_reference_on_the_image_grid(bundle, cohort, t
         assert len(list(csv.DictReader(handle))) == len(result.risk)
 
 
+def test_uncompressed_maps_are_the_same_in_another_file(bundle, cohort, tmp_path):
+    given = CohortInput(dataclasses.replace(cohort, cases=cohort.cases[:1]))
+    packed, plain = (
+        map_risk(
+            MapRequest(bundle, given, tmp_path / str(compress), prediction=CPU, compress=compress), Progress()
+        ).cases[0]
+        for compress in (True, False)
+    )
+    assert list(plain.maps) == list(packed.maps) and len(plain.maps) == 5
+    for kind, path in plain.maps.items():
+        assert (path.name, packed.maps[kind].name) == (f"{kind}.nii", f"{kind}.nii.gz")
+        one, other = read_volume(path), read_volume(packed.maps[kind])
+        np.testing.assert_array_equal(one.array, other.array)
+        assert one.geometry.difference(other.geometry) is None and one.array.dtype == other.array.dtype
+        assert path.stat().st_size == 352 + one.array.nbytes
+    assert sorted(path.name for path in plain.maps["risk"].parent.iterdir()) == sorted(
+        path.name for path in plain.maps.values()
+    )
+
+
+def test_one_map_that_cannot_be_written_ends_the_task(bundle, cohort, tmp_path):
+    given = CohortInput(dataclasses.replace(cohort, cases=cohort.cases[:1]))
+    (tmp_path / cohort.cases[0].name / "gain.nii.gz" / "in-the-way").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"gain\.nii\.gz"):
+        map_risk(MapRequest(bundle, given, tmp_path, prediction=CPU), Progress())
+    assert not list(tmp_path.rglob(".writing-*"))
+
+
 def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, cohort, tmp_path):
     scans = CohortInput(without_labels(cohort))
     with pytest.raises(LabelError, match="No case has labels"):

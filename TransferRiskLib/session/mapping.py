@@ -79,6 +79,7 @@ class ComputeMaps(ExchangePlan):
             CohortInput(Cohort(cases, self._scheme)),
             self.folder.folder(),
             prediction=self.prediction,
+            compress=False,  # read at once, then gone with the folder
         )
 
     def apply(self, result: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +24,7 @@ from TransferRiskLib.records import to_json
 from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, ClassSummary, MapResult, ModelScore
-from TransferRiskLib.tasks.space import demand_space, space_for_states
+from TransferRiskLib.tasks.space import demand_space, space_for_maps, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
 from TransferRiskLib.tasks.target import Target, case_folder
 from TransferRiskLib.transfer.maps import LABELLED_MAPS, MAX_RISK, UNLABELLED_MAPS, transfer_maps
@@ -34,6 +35,9 @@ from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.volumes.io import write_volume
 from TransferRiskLib.volumes.volume import Volume
 
+_WRITERS = 4
+"""Maps of a case that are written at once: each takes a copy or two of itself in memory for that time."""
+
 RISK_EDGES = np.linspace(0, 6, 61)
 """Bins of the histogram, in nats; rarer, higher risk counts in the last one."""
 
@@ -43,7 +47,8 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
 
     Writes, into the output folder, `statistics.json` (joint statistics), `summary.csv` (risk per case
     and class), `summary.json` (the same, the scores, a histogram, provenance) and a folder a case with
-    one volume a map on the grid of the case's first image: float32, 0 where unlabelled.
+    one volume a map on the grid of the case's first image: float32, 0 where unlabelled. The maps of a
+    case are written side by side.
 
     Raises:
         SettingsError: no map was asked for, or statistics of another model. Others: see the parts.
@@ -54,7 +59,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
-    demand_space(request.output, space_for_states(target, model))
+    demand_space(request.output, space_for_states(target, model) + space_for_maps(target, request))
     target.read_once(progress)
     with TemporaryDirectory(dir=made_folder(request.output), prefix=".states-") as scratch:
         stored = StoredStates(model, target, Path(scratch), request.prediction, progress, given)
@@ -104,11 +109,16 @@ class _CaseMapper:
                 statistics.conditional, statistics.prior, stored.states(n), labels, kinds=sorted(needed)
             ).maps.items()
         }
-        paths: dict[str, Path] = {}
-        for kind in (*LABELLED_MAPS, *UNLABELLED_MAPS):
-            if kind in kinds:
-                paths[kind] = folder / f"{kind}.nii.gz"
-                _write_map(kind, computed[kind], geometry, stored, paths[kind])
+        ending = ".nii.gz" if request.compress else ".nii"
+        ordered = [kind for kind in (*LABELLED_MAPS, *UNLABELLED_MAPS) if kind in kinds]
+        paths: dict[str, Path] = {kind: folder / f"{kind}{ending}" for kind in ordered}
+        with ThreadPoolExecutor(_WRITERS) as threads:  # they compress outside Python's lock
+            written = [
+                threads.submit(_write_map, kind, computed[kind], geometry, stored, path)
+                for kind, path in paths.items()
+            ]
+        for one in written:
+            one.result()
         self.rows: list[ClassSummary] = []
         self.bins: list[MapHistogram] = []
         worst = None

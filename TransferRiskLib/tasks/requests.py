@@ -55,6 +55,7 @@ class MapRequest:
     Attributes:
         maps: Which volumes to write. Cases without labels get only the kinds that need none.
         statistics: Joint statistics saved earlier; needed when no case has labels.
+        compress: Write `.nii.gz`; else `.nii`, far quicker, for whoever reads them at once.
     """
 
     model: Path
@@ -63,6 +64,7 @@ class MapRequest:
     maps: tuple[MapKind, ...] = ("risk", "relative-risk", "gain", "expected-risk", "eep-segmentation")
     statistics: Path | None = None
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    compress: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from TransferRiskLib.errors import StorageError, TransferRiskError
 from TransferRiskLib.inference.prepare import Prepared
 from TransferRiskLib.models.source_model import SourceModel
+from TransferRiskLib.tasks.requests import MapRequest
 from TransferRiskLib.tasks.target import Target
 from TransferRiskLib.volumes.io import read_header
 
@@ -43,6 +44,11 @@ def demand_space(folder: Path, needed: int) -> None:
 def space_for_states(target: Target, model: SourceModel) -> int:
     """Bytes of the model's states on all cases' own grids, as `StoredStates` keeps them."""
     return sum(_voxels(target)) * len(model.states) * FLOAT
+
+
+def space_for_maps(target: Target, request: MapRequest) -> int:
+    """Bytes of the maps of all cases; float volumes, but for the labels of the EEP."""
+    return sum(_voxels(target)) * len(request.maps) * (COMPRESSED if request.compress else FLOAT)
 
 
 def space_for_training(cases: Sequence[Prepared], model: SourceModel, asks_source: bool) -> int:
