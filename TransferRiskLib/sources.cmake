@@ -244,6 +244,7 @@ set(MODULE_PYTHON_SCRIPTS
   transfer/__init__.py
   transfer/balanced.py
   transfer/chunks.py
+  transfer/informative.py
   transfer/maps.py
   transfer/ranking.py
   transfer/scores.py

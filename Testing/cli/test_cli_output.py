@@ -122,6 +122,17 @@ def test_people_get_a_table(
     assert line in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize(("normalised", "warned"), [(0.099, True), (0.1, False)])
+def test_a_model_that_tells_next_to_nothing_is_called_so(
+    normalised: float, warned: bool, replace_task: Any, request_file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = ModelScore("stranger", Path("models/stranger"), -0.5, normalised, {})
+    result = MapResult(score, Path("statistics.json"), Path("summary.csv"), ())
+    replace_task("map:map_risk", lambda request, progress: result)
+    assert main(["map", "--request", request_file("map")]) == 0
+    assert ("too little to find its errors by" in capsys.readouterr().out) is warned
+
+
 def test_every_command_is_covered_here() -> None:
     assert {command.name for command in COMMANDS} == set(RESULTS)
 

@@ -92,6 +92,14 @@ def test_a_finished_run_is_shown_with_its_table_histogram_and_score(mapped, scen
     assert mapped.maps.score_sentence() == "tiny tells 25% of what there is to know about the labels here."
 
 
+@pytest.mark.parametrize(("normalised", "warned"), [(0.099, True), (0.1, False)])
+def test_maps_of_a_model_that_tells_next_to_nothing_are_called_what_they_are(mapped, normalised, warned):
+    run = mapped.maps.shown
+    told = replace(run, score=replace(run.score, normalised=normalised))
+    mapped._desk.update(replace(mapped.state, runs=(told,)), "maps")
+    assert ("Too little to find its errors by" in mapped.maps.score_sentence()) is warned
+
+
 def test_maps_of_a_run_lie_in_its_folder(mapped, scene):
     import slicer
 

@@ -158,7 +158,7 @@ def test_maps_their_table_titles_and_score(ready, bundle, played, finish) -> Non
     session, _ = ready
     session.maps.compute()
     assert translated(session.jobs.progress.title)
-    score = ModelScore("tiny", bundle, -0.5, 0.25, {}, unnamed=("rim", "lesion"))
+    score = ModelScore("tiny", bundle, -0.5, 0.02, {}, unnamed=("rim", "lesion"))
     run = MapRun("run", str(bundle), (MappedCase("Anna", "gone", {"risk": "gone"}),), score=score)
     display = replace(session.state.display, run="run", case="Anna")
     session._desk.update(replace(session.state, runs=(run,), display=display), "maps")

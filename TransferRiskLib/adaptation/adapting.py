@@ -17,7 +17,6 @@ from TransferRiskLib.adaptation.grounds import Ground, Grounds
 from TransferRiskLib.adaptation.packaging import adapted_card, with_eep
 from TransferRiskLib.adaptation.sampling import TrainingCase
 from TransferRiskLib.adaptation.selection import (
-    INFORMATIVE,
     LOST_FIT,
     Shares,
     ValidationScores,
@@ -45,6 +44,7 @@ from TransferRiskLib.inference.settings import PredictionSettings
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
+from TransferRiskLib.transfer.informative import INFORMATIVE
 from TransferRiskLib.transfer.statistics import JointStatistics
 
 

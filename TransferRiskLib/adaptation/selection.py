@@ -10,14 +10,12 @@ import torch
 
 from TransferRiskLib.adaptation.settings import EEP_WEIGHTS, WISE_SHARES, AdaptationSettings
 from TransferRiskLib.evaluation.components import keep_largest
+from TransferRiskLib.transfer.informative import INFORMATIVE
 
 DEFAULT_EEP_WEIGHT = 0.5
 DEFAULT_EEP_WEIGHT_AVERAGED = 0.25
 """With weights averaged towards the source the model already holds half of what the EEP brings."""
 DEFAULT_WISE_SHARE = 0.75
-INFORMATIVE = 0.1
-"""Normalised score from which a source is taken to inform about the target (unrelated contrasts were
-measured under 0.03, related ones over 0.3)."""
 FINDS_FOREGROUND = 0.5
 """Dice of the EEP's foreground with that of the labelled cases from which the EEP takes part in the
 prediction where no validation decides, and intensity curves are used. Below, it is little more than

@@ -45,6 +45,8 @@ def _show(result: MapResult) -> list[str]:
     if result.score is not None:
         score = result.score
         lines.append(f"{score.model}: score {score.normalised:.3f} of 1, LEEP {score.leep:.3f} nats")
+        if not score.informs:
+            lines.append("too little to find its errors by: maps follow how common labels are")
         lines += [*unnamed_lines(score), ""]
     if result.risk:
         rows = [

@@ -278,11 +278,14 @@ class Maps:
         if run is None or run.score is None:
             return ""
         text = _("{model} tells {share} of what there is to know about the labels here.")
-        sentence = text.format(model=run.score.model, share=f"{run.score.normalised:.0%}")
-        if not run.score.unnamed:
-            return sentence
-        text = _("None of its outputs stands for {labels}.")
-        return f"{sentence} {text.format(labels=', '.join(run.score.unnamed))}"
+        sentences = [text.format(model=run.score.model, share=f"{run.score.normalised:.0%}")]
+        if not run.score.informs:
+            # As measured: with so low a score expected risk did not find the model's errors.
+            sentences.append(_("Too little to find its errors by: maps follow how common labels are."))
+        if run.score.unnamed:
+            text = _("None of its outputs stands for {labels}.")
+            sentences.append(text.format(labels=", ".join(run.score.unnamed)))
+        return " ".join(sentences)
 
     # -- inside ---------------------------------------------------------------------------------
 

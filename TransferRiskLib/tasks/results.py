@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TransferRiskLib.evaluation.audit import AuditRow
+from TransferRiskLib.transfer.informative import INFORMATIVE
 
 if TYPE_CHECKING:  # it brings in torch, and a GUI reads results
     from TransferRiskLib.transfer.scores import TransferScore
@@ -54,6 +55,11 @@ class ModelScore:
     without_curves: float | None = None
     unnamed: tuple[str, ...] = ()
     lineage: Lineage | None = None
+
+    @property
+    def informs(self) -> bool:
+        """Whether the outputs tell enough for maps to show more than how common each label is."""
+        return self.normalised >= INFORMATIVE
 
     @classmethod
     def of(
