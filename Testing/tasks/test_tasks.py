@@ -249,6 +249,37 @@ def test_a_folder_with_another_adaptation_is_refused_unless_restarted(bundle, co
     assert from_json(AdaptResult, to_json(again)) == again
 
 
+@pytest.mark.parametrize("theirs", ["bundle/model.txt", "work/notes.txt", "result.json"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_no_adaptation_has_made_is_never_replaced(bundle, cohort, tmp_path, theirs, restart):
+    file = tmp_path / theirs
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("somebody's")
+    settings = preset_settings("plain", **BRIEF)
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU, restart=restart)
+    with pytest.raises(SettingsError, match="is there already"):
+        adapt(request, Progress())
+    assert file.read_text() == "somebody's"
+
+
+def test_the_source_model_is_not_replaced_by_its_own_adaptation(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    first = adapt(AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU), Progress())
+    again = AdaptRequest(first.bundle, CohortInput(cohort), tmp_path, settings, CPU, restart=True)
+    with pytest.raises(SettingsError, match="is the source model itself"):
+        adapt(again, Progress())
+    assert open_model(first.bundle).card.labels.names == cohort.scheme.names
+
+
+def test_a_request_saved_into_the_output_folder_stays_what_it_is(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU)
+    saved = tmp_path / "request.json"
+    saved.write_text(json.dumps(to_json(request)))
+    done = adapt(request, Progress())
+    assert adapt(from_json(AdaptRequest, json.loads(saved.read_text())), Progress()) == done
+
+
 def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):
     case = cohort.cases[0]
     own = tmp_path / "labels.nii.gz"

@@ -32,7 +32,9 @@ from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.space import demand_space, space_for_training
 from TransferRiskLib.tasks.target import Target
 
-WORK = "work"
+WORK, BUNDLE = "work", "bundle"
+CLAIM = "run.json"
+"""Whose the output folder is: what makes two runs the same."""
 
 
 def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
@@ -130,12 +132,20 @@ def _data_half(path: Path) -> list[Path]:
 def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
     """Make the output folder this run's own, or give its result when it is complete.
 
-    A run that ended before it had anything to resume, because of a broken image say, holds no claim.
+    A run that ended before it had anything to resume, because of a broken image say, holds no claim. Only
+    what a run has made is ever replaced: other files of these names are somebody else's.
     """
-    output, file, done = request.output, request.output / "request.json", request.output / "result.json"
+    output, claim, done = request.output, request.output / CLAIM, request.output / "result.json"
     mine = _fingerprint(request, model)
-    if not request.restart and file.exists() and ((output / WORK).exists() or done.exists()):
-        if json.loads(file.read_text(encoding="utf-8")) != json.loads(json.dumps(mine)):
+    held = [path for path in (output / WORK, output / BUNDLE, done) if path.exists()]
+    if held and not claim.exists():
+        raise SettingsError(
+            "is there already, and no adaptation says that it was made by one.",
+            file=held[0],
+            hint="Choose another output folder.",
+        )
+    if held and not request.restart:
+        if _read_claim(claim) != json.loads(json.dumps(mine)):
             raise SettingsError(
                 "holds another adaptation: of other settings, cases or labels, or of files that have "
                 "changed since.",
@@ -145,13 +155,27 @@ def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
         if done.exists():
             return from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
         return None
-    for name in (WORK, "bundle"):
-        if (output / name).exists():
-            shutil.rmtree(output / name)
+    if request.model.resolve().is_relative_to((output / BUNDLE).resolve()):
+        raise SettingsError(
+            "is the source model itself, which this run would replace.",
+            file=output / BUNDLE,
+            hint="Choose another output folder.",
+        )
     with writing(output):
+        for name in (WORK, BUNDLE):
+            if (output / name).exists():
+                shutil.rmtree(output / name)
         done.unlink(missing_ok=True)
-    write_json(file, mine)
+    write_json(claim, mine)
     return None
+
+
+def _read_claim(file: Path) -> Any:
+    """What a run wrote of itself; None where that cannot be read, so that it is no run's."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _finish(
@@ -178,7 +202,7 @@ def _finish(
         validation_dice=adapted.validation,
     )
     bundle = save_bundle(
-        output / "bundle",
+        output / BUNDLE,
         adapted.model.card,
         adapted.model.network,
         adapted.model.config,
