@@ -31,7 +31,7 @@ from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.adapt import adapt
-from TransferRiskLib.tasks.evaluate import evaluate
+from TransferRiskLib.tasks.evaluate import evaluate, find_prediction
 from TransferRiskLib.tasks.map import map_risk
 from TransferRiskLib.tasks.rank import rank
 from TransferRiskLib.tasks.requests import (
@@ -350,6 +350,48 @@ def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
     assert "broken.nii.gz" in result.scans[1].error
     with (tmp_path / "out" / "segments.csv").open() as handle:
         assert [row["status"] == "done" for row in csv.DictReader(handle)] == [True, False, True]
+
+
+def test_a_scan_that_memory_does_not_suffice_for_costs_the_others_nothing(
+    bundle, cohort, tmp_path, monkeypatch
+):
+    first, message = cohort.cases[0].name, "DefaultCPUAllocator: can't allocate memory"
+
+    def predicted(model, loaded, *rest):
+        if loaded.name == first:
+            raise RuntimeError(message)
+        return predict_states(model, loaded, *rest)
+
+    monkeypatch.setattr("TransferRiskLib.tasks.segment.predict_states", predicted)
+    request = SegmentRequest(bundle, CohortInput(without_labels(cohort)), tmp_path, prediction=CPU)
+    scans = segment(request, Progress()).scans
+    assert "not enough memory" in scans[0].error and [scan.error for scan in scans[1:]] == [None, None]
+    message = "a mistake of ours"
+    with pytest.raises(RuntimeError, match=message):
+        segment(request, Progress())
+
+
+def test_nothing_of_an_earlier_segmentation_passes_for_the_new_one(bundle, cohort, tmp_path):
+    case = without_labels(cohort).cases[0]
+    (tmp_path / case.name).mkdir()
+    (tmp_path / case.name / "notes.txt").write_text("the user's")
+    request = SegmentRequest(bundle, CohortInput(Cohort((case,))), tmp_path, True, True, CPU)
+    segment(request, Progress())
+    segment(dataclasses.replace(request, probabilities=False, uncertainty=False), Progress())
+    there = {file.name for file in (tmp_path / case.name).iterdir()}
+    assert there == {"segmentation.nii.gz", "segmentation.seg.nrrd", "notes.txt"}
+    broken = dataclasses.replace(case, images={"T1": ChannelFile(tmp_path / "gone.nii.gz")})
+    failed = dataclasses.replace(request, target=CohortInput(Cohort((broken,))))
+    assert segment(failed, Progress()).scans[0].error
+    assert [file.name for file in (tmp_path / case.name).iterdir()] == ["notes.txt"]
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_cut(bundle, cohort, tmp_path):
+    case = dataclasses.replace(without_labels(cohort).cases[0], name="脑" * 120)
+    request = SegmentRequest(bundle, CohortInput(Cohort((case,))), tmp_path, prediction=CPU)
+    (scan,) = segment(request, Progress()).scans
+    assert scan.segmentation.parent.name == "脑" * 66 and scan.segmentation.exists()
+    assert find_prediction(tmp_path, case.name) == scan.segmentation
 
 
 @pytest.mark.parametrize("names", [("p:1", "p_1"), ("anna", "Anna")])

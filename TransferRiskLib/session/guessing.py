@@ -10,6 +10,7 @@ from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.annotation import reference_volume
 from TransferRiskLib.mrml.overlay import nodes_of
 from TransferRiskLib.session.desk import YES, Node, Verdict, no
+from TransferRiskLib.tasks.target import folder_key
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -116,11 +117,12 @@ def contrast_of(name: str) -> str | None:
 
 
 def unique(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number behind it where it is taken (ignoring case)."""
-    known = {other.casefold() for other in taken}
+    """The name, with a number behind it where it is taken: ignoring case, and what no folder's name can
+    hold, for the results of a case go into one of its name."""
+    known = {folder_key(other) for other in taken}
     name = name.strip() or _("Case")
     candidate, number = name, 2
-    while candidate.casefold() in known:
+    while folder_key(candidate) in known:
         candidate, number = f"{name} ({number})", number + 1
     return candidate
 

@@ -17,6 +17,9 @@ from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.requests import CohortInput
 
+LONGEST_NAME = 200
+"""Bytes of a folder's name; file systems take 255."""
+
 
 class Target:
     """A cohort as one model sees it.
@@ -125,7 +128,7 @@ def check_folders(names: Iterable[str]) -> None:
     """
     taken: dict[str, str] = {}
     for name in names:
-        folder = case_folder(Path(), name).name.casefold()
+        folder = folder_key(name)
         if folder in taken:
             raise CaseError(
                 f"The results of the cases {taken[folder]!r} and {name!r} would go into one folder.",
@@ -134,7 +137,14 @@ def check_folders(names: Iterable[str]) -> None:
         taken[folder] = name
 
 
+def folder_key(name: str) -> str:
+    """What two cases must not share: their folder, on any file system."""
+    return case_folder(Path(), name).name.casefold()
+
+
 def case_folder(output: Path, name: str) -> Path:
-    """The folder of a case's files; characters that a file system may refuse become underscores."""
-    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ")
+    """The folder of a case's files; characters that a file system may refuse become underscores, and what
+    is too long for one is cut off."""
+    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
+    safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
     return output / (safe or "case")
