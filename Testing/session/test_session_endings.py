@@ -75,6 +75,8 @@ def test_a_scene_learns_that_its_run_has_finished_since(begun, scene, finish_on_
     run = begun.adapting.run
     assert run.status == "unfinished"
     assert settled(run).status == "done" and settled(run).result.bundle == folder / "bundle"
+    shutil.copytree(folder, tmp_path / "moved")
+    assert finished_result(tmp_path / "moved").bundle == tmp_path / "moved" / "bundle"
     assert settled(AdaptRun(str(tmp_path), "unfinished")).status == "unfinished"
     node = begun.parameter_node()
     save_state(begun.state, node)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_training import tiny_model
+from told import Told
 
 from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
 from TransferRiskLib.cases.case import ChannelFile, Cohort
@@ -278,6 +279,37 @@ def test_a_request_saved_into_the_output_folder_stays_what_it_is(bundle, cohort,
     saved.write_text(json.dumps(to_json(request)))
     done = adapt(request, Progress())
     assert adapt(from_json(AdaptRequest, json.loads(saved.read_text())), Progress()) == done
+
+
+def test_a_finished_run_is_found_where_it_lies_and_anew_where_its_model_is_gone(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path / "run", settings, CPU)
+    adapt(request, Progress())
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = dataclasses.replace(request, output=tmp_path / "moved")
+    result = adapt(moved, Progress())
+    assert result.bundle == tmp_path / "moved" / "bundle" and result.history.is_file()
+    result.bundle.rename(tmp_path / "taken away")
+    assert adapt(moved, Progress()).bundle.is_dir()
+
+
+def test_the_card_of_an_adapted_model_says_what_it_was_trained_on(bundle, cohort, tmp_path):
+    cases = tuple(dataclasses.replace(case, images={"T2": case.images["T1"]}) for case in cohort.cases)
+    target = CohortInput(Cohort(cases, cohort.scheme), channels={"t1": "T2"})
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    result = adapt(AdaptRequest(bundle, target, tmp_path, settings, CPU), Progress())
+    card = open_model(result.bundle).card
+    assert (card.channels, card.contrasts, result.channels) == (("T1",), ("T2",), {"t1": "T2"})
+
+
+def test_one_scan_under_two_names_is_never_on_both_sides(bundle, cohort, tmp_path):
+    same = dataclasses.replace(cohort.cases[0], name="again")
+    cases = Cohort((cohort.cases[0], same), cohort.scheme)
+    request = AdaptRequest(bundle, CohortInput(cases), tmp_path, preset_settings("plain", **BRIEF), CPU)
+    progress = Told()
+    result = adapt(request, progress)
+    assert result.validation == {}, "nothing can be held out"
+    assert any("and again have the same images" in text for text in progress.warnings)
 
 
 def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import glob
 import io
 import json
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
 from TransferRiskLib.adaptation.optimisers import learning_rate
+from TransferRiskLib.adaptation.packaging import trained_contrasts
 from TransferRiskLib.atomic import only_run_in, write_json, write_text, writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.evaluation.audit import audit_sentence
-from TransferRiskLib.inference.prepare import prepare
+from TransferRiskLib.inference.prepare import Prepared, prepare
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.models.source_model import SourceModel
@@ -32,7 +35,7 @@ from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.space import demand_space, space_for_training
 from TransferRiskLib.tasks.target import Target
 
-WORK, BUNDLE = "work", "bundle"
+WORK, BUNDLE, HISTORY = "work", "bundle", "history.csv"
 CLAIM = "run.json"
 """Whose the output folder is: what makes two runs the same."""
 
@@ -68,6 +71,7 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
         used.add(loaded)
         cases.append(prepare(model.card, loaded))
         progress.step()
+    cases = _kept_together(cases, used.fingerprints, progress)
     if not (request.output / WORK).exists():  # of a run that is resumed a part is there already
         asks_source = request.settings.scheme != "scratch"
         demand_space(request.output, space_for_training(cases, model, asks_source))
@@ -82,6 +86,21 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
         request.name,
     )
     return _finish(request, model, adapted, used, progress)
+
+
+def _kept_together(
+    cases: list[Prepared], fingerprints: Mapping[str, str], progress: Progress
+) -> list[Prepared]:
+    """Cases with the very same images are one patient's, whatever they are called: held out, one would be no
+    test of a training on the other."""
+    first_of: dict[str, int] = {}
+    for n in range(len(cases)):
+        first, group = cases[first_of.setdefault(fingerprints[cases[n].name], n)], cases[n].group
+        if first.group != group:
+            text = f"{first.name} and {cases[n].name} have the same images: they count as one patient's."
+            progress.message(text, "warning")
+            cases = [dataclasses.replace(c, group=first.group) if c.group == group else c for c in cases]
+    return cases
 
 
 class _UsedCases:
@@ -152,9 +171,12 @@ def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
                 file=output,
                 hint="Choose another output folder, or restart to replace it.",
             )
-        if done.exists():
-            return from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
-        return None
+        if not done.exists():
+            return None
+        if (output / BUNDLE).exists():
+            result = from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
+            # the folder may have been moved, or be named from another place, since
+            return dataclasses.replace(result, bundle=output / BUNDLE, history=output / HISTORY)
     if request.model.resolve().is_relative_to((output / BUNDLE).resolve()):
         raise SettingsError(
             "is the source model itself, which this run would replace.",
@@ -201,9 +223,11 @@ def _finish(
         wise_ft=adapted.shares.adapted,
         validation_dice=adapted.validation,
     )
+    contrasts = trained_contrasts(source.card, request.target.channels)
+    card = dataclasses.replace(adapted.model.card, contrasts=contrasts)
     bundle = save_bundle(
         output / BUNDLE,
-        adapted.model.card,
+        card,
         adapted.model.network,
         adapted.model.config,
         provenance=without_names(facts),
@@ -211,10 +235,10 @@ def _finish(
     if adapted.statistics is not None:
         of_model = {"model": {"name": source.card.name, "sha256": source.digest}}
         write_json(output / "statistics.json", {**adapted.statistics.to_dict(), **of_model})
-    write_text(output / "history.csv", _history(adapted))
+    write_text(output / HISTORY, _history(adapted))
     result = AdaptResult(
         bundle,
-        output / "history.csv",
+        output / HISTORY,
         adapted.validation,
         tuple(adapted.audit),
         adapted.shares.eep,
@@ -223,6 +247,7 @@ def _finish(
         adapted.shares.adapted,
         adapted.normalised_score,
         adapted.score_without_curves,
+        request.target.channels,
     )
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:
