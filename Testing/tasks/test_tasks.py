@@ -304,12 +304,13 @@ def test_the_card_of_an_adapted_model_says_what_it_was_trained_on(bundle, cohort
 
 def test_one_scan_under_two_names_is_never_on_both_sides(bundle, cohort, tmp_path):
     same = dataclasses.replace(cohort.cases[0], name="again")
-    cases = Cohort((cohort.cases[0], same), cohort.scheme)
-    request = AdaptRequest(bundle, CohortInput(cases), tmp_path, preset_settings("plain", **BRIEF), CPU)
+    cases = CohortInput(Cohort((cohort.cases[0], same), cohort.scheme))
+    settings = preset_settings("plain", **{**BRIEF, "folds": 2})
     progress = Told()
-    result = adapt(request, progress)
+    result = adapt(AdaptRequest(bundle, cases, tmp_path, settings, CPU), progress)
     assert result.validation == {}, "nothing can be held out"
-    assert any("and again have the same images" in text for text in progress.warnings)
+    assert "again have the same images" in progress.warnings[0]
+    assert any("Validation needs at least two subjects" in text for text in progress.warnings)
 
 
 def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):

@@ -84,4 +84,5 @@ COMMAND = Command(
     add_options=_add_options,
     request=_request,
     show=_show,
+    resumes=True,
 )

@@ -247,7 +247,7 @@ def _finish(
         adapted.shares.adapted,
         adapted.normalised_score,
         adapted.score_without_curves,
-        request.target.channels,
+        {name: own for name, own in request.target.channels.items() if name.casefold() != own.casefold()},
     )
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:
