@@ -54,6 +54,7 @@ def test_two_volumes_of_one_name_become_two_cases(stage, bundle, add_scan):
     stage.cases.add_from_scene()
     assert [row.name for row in stage.cases.rows] == ["scan", "scan (2)"]
     assert unique("Scan", ["scan", "SCAN (2)"]) == "Scan (3)"
+    assert unique("a" * 240, ["a" * 240]) == "a" * 240 + " (2)"
     assert unique("T1: axial", ["T1/ axial"]) == "T1: axial (2)", "their results go into folders"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -143,8 +144,11 @@ def folder_key(name: str) -> str:
 
 
 def case_folder(output: Path, name: str) -> Path:
-    """The folder of a case's files; characters that a file system may refuse become underscores, and what
-    is too long for one is cut off."""
+    """The folder of a case's files; characters that a file system may refuse become underscores; of a name
+    that is too long for one the end gives way to digits that tell it from others that begin alike."""
     safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
-    safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
+    if len(safe.encode()) > LONGEST_NAME:
+        digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+        safe = f"{safe.encode()[:LONGEST_NAME].decode(errors='ignore')}-{digits}"
+    safe = safe.strip(". ")
     return output / (safe or "case")
