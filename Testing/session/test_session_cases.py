@@ -97,6 +97,16 @@ def test_a_folder_is_read_beside_the_gui_thread(stage, finish, tmp_path, monkeyp
     assert finish(stage).kind == "done" and threads and threading.main_thread() not in threads
 
 
+def test_a_folder_of_another_contrast_does_not_pass_for_the_models(stage, scene, bundle, finish, tmp_path):
+    for name, contrast in (("Anna", "T2"), ("Berta", "T1w")):
+        put(tmp_path / "cohort" / name / f"{contrast}.nii.gz", image_values())
+    stage.models.add(bundle)
+    stage.cases.add_folder(tmp_path / "cohort")
+    assert finish(stage).kind == "done"
+    remarks = {row.name: stage.cases.remarks(row.key) for row in stage.cases.rows}
+    assert remarks == {"Anna": ["tiny was trained on T1; the volume is named T2."], "Berta": []}
+
+
 def test_cancelling_a_load_takes_back_what_was_loaded(stage, scene, tmp_path):
     for name in ("Anna", "Berta"):
         put(tmp_path / "cohort" / name / "T1.nii.gz", image_values())
