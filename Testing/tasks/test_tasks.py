@@ -19,6 +19,7 @@ from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_n
 from TransferRiskLib.errors import (
     Cancelled,
     CaseError,
+    DeviceError,
     ImageError,
     LabelError,
     SettingsError,
@@ -454,6 +455,22 @@ def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, t
     with pytest.raises(CaseError, match="Two cases are called"):
         map_risk(MapRequest(bundle, twice, tmp_path / "d"), Progress())
     assert not any(tmp_path.iterdir()), "nothing is written for a request that cannot work"
+
+
+def test_a_device_that_is_not_there_is_said_before_any_case_is_read(bundle, cohort, tmp_path, monkeypatch):
+    def read(*_, **__):
+        raise AssertionError("a case was read")
+
+    monkeypatch.setattr("TransferRiskLib.tasks.target.load_case", read)
+    target, nowhere = CohortInput(cohort), PredictionSettings(device="cuda:9999")
+    for task, request in (
+        (rank, RankRequest((bundle,), target, tmp_path, nowhere)),
+        (map_risk, MapRequest(bundle, target, tmp_path, prediction=nowhere)),
+        (adapt, AdaptRequest(bundle, target, tmp_path, preset_settings("plain"), nowhere)),
+        (segment, SegmentRequest(bundle, target, tmp_path, prediction=nowhere)),
+    ):
+        with pytest.raises(DeviceError, match="CUDA"):
+            task(request, Progress())
 
 
 def test_a_broken_last_case_is_found_before_the_first_is_predicted(bundle, cohort, tmp_path, monkeypatch):

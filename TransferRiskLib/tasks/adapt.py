@@ -22,6 +22,7 @@ from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.evaluation.audit import audit_sentence
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.prepare import Prepared, prepare
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.saving import save_bundle
@@ -64,6 +65,7 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
     if finished is not None:
         progress.message("This run was already complete; nothing was done.")
         return finished
+    resolve_device(request.prediction.device)  # one that is not there is said before anything is read
     progress.stage("Reading cases", len(target.cases))
     cases, used = [], _UsedCases()
     for loaded in target:

@@ -16,6 +16,7 @@ from TransferRiskLib.atomic import made_folder, write_json, write_text
 from TransferRiskLib.cases.attribution import about
 from TransferRiskLib.cases.segmentation_files import write_labelmap
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
@@ -51,6 +52,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     if not request.maps:
         raise SettingsError("No map was asked for.", hint="Name at least one kind.")
     progress.stage("Checking the model and the cases")
+    resolve_device(request.prediction.device)
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)

@@ -14,6 +14,7 @@ from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_n
 from TransferRiskLib.errors import Cancelled, StorageError, known_error
 from TransferRiskLib.evaluation.components import keep_largest
 from TransferRiskLib.inference.decisions import entropy, labels_from_probabilities
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
@@ -43,9 +44,11 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     that fails.
 
     Raises:
-        ModelError: the model. StorageError: the output folder. A broken scan raises nothing.
+        ModelError: the model. DeviceError: a device that is not there. StorageError: the output folder. A
+            broken scan raises nothing.
     """
     progress.stage("Opening the model")
+    resolve_device(request.prediction.device)
     model = open_model(request.model)
     given = scans_only(request.target)
     target = Target(given, model.card, labelled=None, check=False)
