@@ -111,11 +111,13 @@ def test_a_run_that_no_scene_knows_can_be_resumed(begun, scene, played, finish):
     scene.Clear(False)
     begun.tick()
     assert begun.adapting.run == AdaptRun() and begun.adapting.unfinished == folder
+    assert begun.adapting.given_up is None, "another one than this scene's stays"
     begun.adapting.resume()
     while len(played.submitted) < 2:
         begun.tick()
     assert played.submitted[1][1].output == folder
     assert begun.adapting.run == replace(AdaptRun(), folder=str(folder), status="unfinished")
+    assert begun.adapting.given_up == folder
     (folder / "result.json").write_text(json.dumps({"result": result_of(folder)}))
     played.say(events.Done(result_of(folder)))
     assert finish(begun).kind == "done"
