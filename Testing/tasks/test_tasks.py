@@ -122,6 +122,13 @@ def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, 
             )
 
 
+def test_no_map_of_an_earlier_run_passes_for_one_of_the_new_statistics(bundle, cohort, tmp_path):
+    everything = MapRequest(bundle, CohortInput(cohort), tmp_path, prediction=CPU)
+    map_risk(everything, Progress())
+    map_risk(dataclasses.replace(everything, maps=("risk",)), Progress())
+    assert [file.name for file in (tmp_path / cohort.cases[0].name).iterdir()] == ["risk.nii.gz"]
+
+
 def test_statistics_of_another_model_with_the_same_labels_are_refused(bundle, cohort, tmp_path):
     model = tiny_model("CSF", "GM", "WM", seed=7)
     card = open_model(bundle).card

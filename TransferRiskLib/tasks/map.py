@@ -26,7 +26,7 @@ from TransferRiskLib.tasks.requests import MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, ClassSummary, MapResult, ModelScore
 from TransferRiskLib.tasks.space import demand_space, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
-from TransferRiskLib.tasks.target import Target, case_folder
+from TransferRiskLib.tasks.target import Target, case_folder, remove_former
 from TransferRiskLib.transfer.maps import LABELLED_MAPS, MAX_RISK, UNLABELLED_MAPS, transfer_maps
 from TransferRiskLib.transfer.scores import score
 from TransferRiskLib.transfer.statistics import JointStatistics
@@ -44,7 +44,8 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
 
     Writes, into the output folder, `statistics.json` (joint statistics), `summary.csv` (risk per case
     and class), `summary.json` (the same, the scores, a histogram, provenance) and a folder a case with
-    one volume a map on the grid of the case's first image: float32, 0 where unlabelled.
+    one volume a map on the grid of the case's first image: float32, 0 where unlabelled. Of earlier maps of a
+    case none stays beside the new ones.
 
     Raises:
         SettingsError: no map was asked for, or statistics of another model. Others: see the parts.
@@ -107,10 +108,12 @@ class _CaseMapper:
             ).maps.items()
         }
         paths: dict[str, Path] = {}
-        for kind in (*LABELLED_MAPS, *UNLABELLED_MAPS):
+        files = {kind: f"{kind}.nii.gz" for kind in (*LABELLED_MAPS, *UNLABELLED_MAPS)}
+        for kind, name in files.items():
             if kind in kinds:
-                paths[kind] = folder / f"{kind}.nii.gz"
+                paths[kind] = folder / name
                 _write_map(kind, computed[kind], geometry, stored, paths[kind])
+        remove_former(folder, files.values(), paths.values())
         self.rows: list[ClassSummary] = []
         self.bins: list[MapHistogram] = []
         worst = None

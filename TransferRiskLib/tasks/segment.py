@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from TransferRiskLib.atomic import write_json, write_text, writing
+from TransferRiskLib.atomic import write_json, write_text
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
 from TransferRiskLib.errors import Cancelled, StorageError, known_error
@@ -24,7 +24,7 @@ from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
 from TransferRiskLib.tasks.space import demand_space, space_for_segmentations
-from TransferRiskLib.tasks.target import Target, case_folder, scans_only
+from TransferRiskLib.tasks.target import Target, case_folder, remove_former, scans_only
 from TransferRiskLib.volumes.io import write_volume, write_volumes
 from TransferRiskLib.volumes.volume import Volume
 
@@ -65,7 +65,9 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
                 raise
             progress.message(f"{case.name}: {error}", "error")
             done.append(SegmentedScan(case.name, error=str(error)))
-        _remove_former(case_folder(request.output, case.name), done[-1])
+        scan = done[-1]
+        written = (scan.labelmap, scan.segmentation, scan.uncertainty, scan.probabilities)
+        remove_former(case_folder(request.output, case.name), OUTPUTS, written)
     result = SegmentResult(tuple(done))
     _write_table(request.output, result)
     facts = provenance("segment", [model], [c.name for c in target.cases], to_json(request.prediction))
@@ -107,15 +109,6 @@ def _segment_one(
         write_volumes([Volume(state, geometry) for state in states], probabilities)
     progress.artifact(segmentation, "segmentation")
     return SegmentedScan(case.name, labelmap, segmentation, probabilities, uncertainty)
-
-
-def _remove_former(folder: Path, scan: SegmentedScan) -> None:
-    """Remove what an earlier segmentation left in a scan's folder: it would be taken for this one's."""
-    written = {scan.labelmap, scan.segmentation, scan.uncertainty, scan.probabilities}
-    with writing(folder):
-        for name in OUTPUTS:
-            if folder / name not in written:
-                (folder / name).unlink(missing_ok=True)
 
 
 def _write_table(output: Path, result: SegmentResult) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from TransferRiskLib.atomic import writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.checks import check_cohort
 from TransferRiskLib.cases.labels import LabelScheme
@@ -152,3 +153,20 @@ def case_folder(output: Path, name: str) -> Path:
         safe = f"{safe.encode()[:LONGEST_NAME].decode(errors='ignore')}-{digits}"
     safe = safe.strip(". ")
     return output / (safe or "case")
+
+
+def remove_former(folder: Path, names: Iterable[str], written: Collection[Path | None]) -> None:
+    """Remove what an earlier run left in a case's folder: it would be taken for this run's.
+
+    Args:
+        folder: Of the case.
+        names: Of all files that such a run may write.
+        written: Those that this one has written.
+
+    Raises:
+        StorageError: no permission.
+    """
+    with writing(folder):
+        for name in names:
+            if folder / name not in written:
+                (folder / name).unlink(missing_ok=True)
