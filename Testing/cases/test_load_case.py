@@ -161,6 +161,11 @@ class TestBadIntensities:
         with pytest.raises(ImageError, match=r"T1\.nii\.gz: is constant: every voxel is 4"):
             load_case(labelled_case(tmp_path, T1=bad), ("T1",), scheme=PARTS)
 
+    def test_values_beyond_single_precision_are_named(self, tmp_path):
+        case = labelled_case(tmp_path, T1=image_values().astype(np.float64) * -1e300)
+        with pytest.raises(ImageError, match=r"T1\.nii\.gz: holds values from -\d.* more than single"):
+            load_case(case, ("T1",), scheme=PARTS)
+
     def test_a_bad_channel_that_is_not_asked_for_does_no_harm(self, tmp_path):
         case = labelled_case(tmp_path, FLAIR=np.zeros(GRID.shape, np.int16))
         assert load_case(case, ("T1",), scheme=PARTS).images.shape == (1, *GRID.shape)

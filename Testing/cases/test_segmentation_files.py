@@ -96,10 +96,14 @@ def test_the_header_has_the_fields_that_slicer_reads(tmp_path):
 
 
 def test_a_code_becomes_a_terminology_entry():
-    entry = terminology_entry("SCT:4147007 Mass").split("~")
-    assert len(entry) == 7
-    assert entry[2] == "SCT^4147007^Mass"
-    assert terminology_entry(MASS) == MASS
+    def entry(text):
+        return terminology_entry(Label("tumour", 1, terminology=text))
+
+    parts = entry("SCT:4147007 Mass").split("~")
+    assert parts[2] == "SCT^4147007^Mass" and len(parts) == 7
+    assert entry("SCT:4147007").split("~")[2] == "SCT^4147007^tumour"
+    assert entry(MASS) == MASS
+    assert entry("a mass in the brain") is entry(None) is None, "words are no code"
 
 
 @pytest.mark.skipif(find_spec("slicer") is None, reason="needs slicer-core (the extra 'standalone')")

@@ -42,6 +42,20 @@ def started(folder: Path, polite: bool) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("adapt m -o out --restart", "to resume, run the same command again: transferrisk adapt m -o out"),
+        ("segment m -o out", "nothing can be resumed; to begin anew: transferrisk segment m -o out"),
+    ],
+)
+def test_what_is_said_after_a_stop_is_what_would_happen(given: str, said: str) -> None:
+    from TransferRiskLib.cli.main import _after_stop
+
+    words = given.split()
+    assert _after_stop(words[0], words) == f"stopped; {said}", "--restart would begin anew"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_and_says_how_to_resume(tmp_path: Path, number: signal.Signals) -> None:
     process = started(tmp_path, polite=True)

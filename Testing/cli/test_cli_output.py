@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from TransferRiskLib import errors
 from TransferRiskLib.cli.main import main
-from TransferRiskLib.cli.parsing import COMMANDS
+from TransferRiskLib.cli.parsing import COMMANDS, parse
 from TransferRiskLib.evaluation.audit import AuditRow
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.records import from_json
@@ -288,3 +289,18 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None
     os.close(write)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_what_comes_next_after_adapting_can_be_copied_into_a_shell(
+    replace_task: Any, request_file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = AdaptResult(Path("my run/bundle"), Path("history.csv"), channels={"T1": "T2 TSE"})
+    replace_task("adapt:adapt", lambda request, progress: result)
+    assert main(["adapt", "--request", request_file("adapt")]) == 0
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("next: transferrisk ")
+    ]
+    words = shlex.split(line.removeprefix("next: transferrisk "))
+    words[words.index("SCANS")] = str(Path.cwd())
+    options = parse(words)
+    assert options.model == Path("my run/bundle") and options.channel == ["T1=T2 TSE"]

@@ -7,7 +7,7 @@ from inference_fakes import a_card, a_case, a_grid
 from scipy.spatial.transform import Rotation
 
 from TransferRiskLib.cases.labels import UNLABELLED
-from TransferRiskLib.errors import CaseError, ImageError
+from TransferRiskLib.errors import CaseError, GeometryError, ImageError
 from TransferRiskLib.inference.prepare import prepare, to_native
 from TransferRiskLib.models.card import Normalisation
 
@@ -77,6 +77,17 @@ def test_a_scan_without_labels_has_none():
 def test_a_constant_channel_names_the_case_and_the_cards_channel():
     with pytest.raises(ImageError, match=r"'T1' of case 'case-1' is constant"):
         prepare(a_card(), a_case(np.full((3, 3, 3), 4.0), a_grid((3, 3, 3))))
+
+
+@pytest.mark.parametrize(
+    ("voxel", "covered"), [(1e-3, "0.006 x 0.005 x 0.004 mm"), (1e3, "6000 x 5000 x 4000 mm")]
+)
+def test_a_spacing_that_cannot_be_in_millimetres_is_refused_before_memory_is(voxel, covered):
+    image = np.random.default_rng(0).random((4, 5, 6), np.float32)
+    scan = a_case(image, a_grid((6, 5, 4), (voxel,) * 3))
+    with pytest.raises(GeometryError, match=f"'case-1' covers {covered}") as caught:
+        prepare(a_card(spacing=(1.0, 1.0, 1.0)), scan)
+    assert "millimetres" in caught.value.hint
 
 
 def test_another_number_of_channels_is_refused():

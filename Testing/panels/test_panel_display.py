@@ -91,6 +91,14 @@ def test_an_estimate_says_when_the_device_is_not_known(desk: SimpleNamespace) ->
     assert desk.ui.estimateLabel.text == plain
 
 
+def test_adapt_says_what_it_gives_up(desk: SimpleNamespace) -> None:
+    assert "given up" not in desk.ui.adaptButton.toolTip
+    desk.session.adapting.given_up = Path("models") / "adapted-1"
+    desk.session.tell("adapt")
+    desk.tick()
+    assert f"{Path('models') / 'adapted-1'} is given up" in desk.ui.adaptButton.toolTip
+
+
 def test_a_run_whose_maps_are_gone_can_be_left_and_removed(desk: SimpleNamespace) -> None:
     desk.session.refusals["maps.can_show"] = desk.session.refusals["maps.can_adjust"] = "They are gone."
     desk.session.tell("maps")

@@ -54,6 +54,8 @@ def test_two_volumes_of_one_name_become_two_cases(stage, bundle, add_scan):
     stage.cases.add_from_scene()
     assert [row.name for row in stage.cases.rows] == ["scan", "scan (2)"]
     assert unique("Scan", ["scan", "SCAN (2)"]) == "Scan (3)"
+    assert unique("a" * 240, ["a" * 240]) == "a" * 240 + " (2)"
+    assert unique("T1: axial", ["T1/ axial"]) == "T1: axial (2)", "their results go into folders"
 
 
 def test_a_row_stays_itself_when_others_go(stage, one):
@@ -93,6 +95,16 @@ def test_a_folder_is_read_beside_the_gui_thread(stage, finish, tmp_path, monkeyp
     stage.cases.add_folder(tmp_path / "cohort")
     assert threads == []
     assert finish(stage).kind == "done" and threads and threading.main_thread() not in threads
+
+
+def test_a_folder_of_another_contrast_does_not_pass_for_the_models(stage, scene, bundle, finish, tmp_path):
+    for name, contrast in (("Anna", "T2"), ("Berta", "T1w")):
+        put(tmp_path / "cohort" / name / f"{contrast}.nii.gz", image_values())
+    stage.models.add(bundle)
+    stage.cases.add_folder(tmp_path / "cohort")
+    assert finish(stage).kind == "done"
+    remarks = {row.name: stage.cases.remarks(row.key) for row in stage.cases.rows}
+    assert remarks == {"Anna": ["tiny was trained on T1; the volume is named T2."], "Berta": []}
 
 
 def test_cancelling_a_load_takes_back_what_was_loaded(stage, scene, tmp_path):

@@ -75,6 +75,8 @@ def test_a_scene_learns_that_its_run_has_finished_since(begun, scene, finish_on_
     run = begun.adapting.run
     assert run.status == "unfinished"
     assert settled(run).status == "done" and settled(run).result.bundle == folder / "bundle"
+    shutil.copytree(folder, tmp_path / "moved")
+    assert finished_result(tmp_path / "moved").bundle == tmp_path / "moved" / "bundle"
     assert settled(AdaptRun(str(tmp_path), "unfinished")).status == "unfinished"
     node = begun.parameter_node()
     save_state(begun.state, node)
@@ -109,11 +111,13 @@ def test_a_run_that_no_scene_knows_can_be_resumed(begun, scene, played, finish):
     scene.Clear(False)
     begun.tick()
     assert begun.adapting.run == AdaptRun() and begun.adapting.unfinished == folder
+    assert begun.adapting.given_up is None, "another one than this scene's stays"
     begun.adapting.resume()
     while len(played.submitted) < 2:
         begun.tick()
     assert played.submitted[1][1].output == folder
     assert begun.adapting.run == replace(AdaptRun(), folder=str(folder), status="unfinished")
+    assert begun.adapting.given_up == folder
     (folder / "result.json").write_text(json.dumps({"result": result_of(folder)}))
     played.say(events.Done(result_of(folder)))
     assert finish(begun).kind == "done"

@@ -94,3 +94,27 @@ def test_volumes_of_two_cases_of_one_name_stay_in_pairs(given, add_scan):
     for name in ("Anna_T1", "Anna_T1", "Anna_FLAIR", "Anna_FLAIR"):
         add_scan(name, labelled=False)
     assert given(("T1", "FLAIR")) == [(["Anna_T1", "Anna_FLAIR"], None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("Anna_T2", "Ben_T2"), {"T1": "T2"}),
+        (("Anna_T1w", "Ben_T1w"), {}),
+        (("Anna_T2", "Ben_FLAIR"), {}),
+        (("Anna", "Ben"), {}),
+    ],
+)
+def test_an_adapted_model_learns_which_contrast_it_was_trained_on(
+    stage, bundle, add_scan, played, names, taken
+):
+    stage.models.add(bundle)
+    for number, name in enumerate(names):
+        add_scan(name, number)
+    stage.cases.add_from_scene()
+    stage.adapting.start()
+    while not played.submitted:
+        stage.tick()
+    target = played.submitted[0][1].target
+    assert target.channels == taken
+    assert {channel for case in target.cohort.cases for channel in case.images} == {taken.get("T1", "T1")}

@@ -190,13 +190,15 @@ def test_results_are_not_offered_as_scans(stage, add_scan):
     assert stage.cases.can_add_from_scene() == (False, "The scene has no scan that is not in use.")
 
 
-def test_another_contrast_is_remarked_and_no_obstacle(stage, bundle, add_scan):
+def test_another_contrast_is_remarked_and_no_obstacle(stage, scene, bundle, add_scan):
     stage.models.add(bundle)
     add_scan("Anna_T2")
     (key,) = stage.cases.add_from_scene()
     assert stage.cases.rows[0].name == "Anna"
     assert stage.cases.missing(key) == []
     assert stage.cases.remarks(key) == ["tiny was trained on T1; the volume is named T2."]
+    scene.GetNodeByID(stage.cases.volumes(key)["T1"]).SetName("Anna_T1w")
+    assert stage.cases.remarks(key) == []
 
 
 def test_a_settings_value_that_makes_no_sense_is_refused_and_changes_nothing(stage):

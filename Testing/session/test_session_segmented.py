@@ -70,6 +70,7 @@ def test_a_scan_that_changes_meanwhile_costs_the_others_nothing(two_scans, scene
     change(scene, scene.GetFirstNodeByName("Ben"))
     answer()
     assert finish(two_scans).kind == "done", two_scans.jobs.outcome
+    assert two_scans.jobs.outcome.message == "1 of 2 scans failed: the list says why."
     anna, ben = two_scans.segmenting.rows
     assert scene.GetNodeByID(anna.segmentation).GetName() == "Anna segmentation"
     assert ben.segmentation is None and "moved or replaced" in ben.error

@@ -312,7 +312,11 @@ def test_the_audit_in_words() -> None:
     assert missed.endswith(" Neither training finds b: annotate more of it, or train longer.")
     assert audit_sentences(()) == outcome_sentences(None) == ""
     assert audit_table(rows)[1][1] == ("lesion", "0.500", "0.512", "-0.012", "0 of 3")
-    result = AdaptResult(Path("m"), Path("h.csv"), normalised_score=0.874, score_without_curves=0.021)
+    assert outcome_sentences(AdaptResult(Path("m"), Path("h.csv"))).startswith("Nothing was held out: ")
+    result = AdaptResult(
+        Path("m"), Path("h.csv"), {"GM": 0.8}, normalised_score=0.874, score_without_curves=0.021
+    )
+    assert outcome_sentences(replace(result, score_without_curves=None)) == ""
     sentence = outcome_sentences(result)
     assert sentence.endswith("raised what the source tells about the labels from 2 % to 87 %.")
     assert outcome_sentences(replace(result, audit=rows)) == f"{audit_sentences(rows)} {sentence}"

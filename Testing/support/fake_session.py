@@ -132,6 +132,7 @@ class FakeSession:
             outcome_sentence="Transfer helped: mean Dice 0.81 instead of 0.74 from scratch.",
             audit_table=lambda: audit,
             unfinished=Path("models") / "adapted-1",
+            given_up=None,
             bundle=Path("models") / "adapted",
             show_curves=lambda: "chart",
         )

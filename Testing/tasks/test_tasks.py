@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_training import tiny_model
+from told import Told
 
 from TransferRiskLib.adaptation.settings import AugmentationSettings, preset_settings
 from TransferRiskLib.cases.case import ChannelFile, Cohort
@@ -18,6 +19,7 @@ from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_n
 from TransferRiskLib.errors import (
     Cancelled,
     CaseError,
+    DeviceError,
     ImageError,
     LabelError,
     SettingsError,
@@ -31,7 +33,7 @@ from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.tasks.adapt import adapt
-from TransferRiskLib.tasks.evaluate import evaluate
+from TransferRiskLib.tasks.evaluate import evaluate, find_prediction
 from TransferRiskLib.tasks.map import map_risk
 from TransferRiskLib.tasks.rank import rank
 from TransferRiskLib.tasks.requests import (
@@ -146,6 +148,13 @@ def test_maps_without_labels_need_statistics_and_give_the_expected_risk(bundle, 
             np.testing.assert_array_equal(
                 read_volume(one.maps[kind]).array, read_volume(other.maps[kind]).array
             )
+
+
+def test_no_map_of_an_earlier_run_passes_for_one_of_the_new_statistics(bundle, cohort, tmp_path):
+    everything = MapRequest(bundle, CohortInput(cohort), tmp_path, prediction=CPU)
+    map_risk(everything, Progress())
+    map_risk(dataclasses.replace(everything, maps=("risk",)), Progress())
+    assert [file.name for file in (tmp_path / cohort.cases[0].name).iterdir()] == ["risk.nii.gz"]
 
 
 def test_statistics_of_another_model_with_the_same_labels_are_refused(bundle, cohort, tmp_path):
@@ -277,6 +286,69 @@ def test_a_folder_with_another_adaptation_is_refused_unless_restarted(bundle, co
     assert from_json(AdaptResult, to_json(again)) == again
 
 
+@pytest.mark.parametrize("theirs", ["bundle/model.txt", "work/notes.txt", "result.json"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_no_adaptation_has_made_is_never_replaced(bundle, cohort, tmp_path, theirs, restart):
+    file = tmp_path / theirs
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("somebody's")
+    settings = preset_settings("plain", **BRIEF)
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU, restart=restart)
+    with pytest.raises(SettingsError, match="is there already"):
+        adapt(request, Progress())
+    assert file.read_text() == "somebody's"
+
+
+def test_the_source_model_is_not_replaced_by_its_own_adaptation(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    first = adapt(AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU), Progress())
+    again = AdaptRequest(first.bundle, CohortInput(cohort), tmp_path, settings, CPU, restart=True)
+    with pytest.raises(SettingsError, match="is the source model itself"):
+        adapt(again, Progress())
+    assert open_model(first.bundle).card.labels.names == cohort.scheme.names
+
+
+def test_a_request_saved_into_the_output_folder_stays_what_it_is(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path, settings, CPU)
+    saved = tmp_path / "request.json"
+    saved.write_text(json.dumps(to_json(request)))
+    done = adapt(request, Progress())
+    assert adapt(from_json(AdaptRequest, json.loads(saved.read_text())), Progress()) == done
+
+
+def test_a_finished_run_is_found_where_it_lies_and_anew_where_its_model_is_gone(bundle, cohort, tmp_path):
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    request = AdaptRequest(bundle, CohortInput(cohort), tmp_path / "run", settings, CPU)
+    adapt(request, Progress())
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = dataclasses.replace(request, output=tmp_path / "moved")
+    result = adapt(moved, Progress())
+    assert result.bundle == tmp_path / "moved" / "bundle" and result.history.is_file()
+    result.bundle.rename(tmp_path / "taken away")
+    assert adapt(moved, Progress()).bundle.is_dir()
+
+
+def test_the_card_of_an_adapted_model_says_what_it_was_trained_on(bundle, cohort, tmp_path):
+    cases = tuple(dataclasses.replace(case, images={"T2": case.images["T1"]}) for case in cohort.cases)
+    target = CohortInput(Cohort(cases, cohort.scheme), channels={"t1": "T2"})
+    settings = preset_settings("plain", **{**BRIEF, "folds": 0, "steps": 1})
+    result = adapt(AdaptRequest(bundle, target, tmp_path, settings, CPU), Progress())
+    card = open_model(result.bundle).card
+    assert (card.channels, card.contrasts, result.channels) == (("T1",), ("T2",), {"t1": "T2"})
+
+
+def test_one_scan_under_two_names_is_never_on_both_sides(bundle, cohort, tmp_path):
+    same = dataclasses.replace(cohort.cases[0], name="again")
+    cases = CohortInput(Cohort((cohort.cases[0], same), cohort.scheme))
+    settings = preset_settings("plain", **{**BRIEF, "folds": 2})
+    progress = Told()
+    result = adapt(AdaptRequest(bundle, cases, tmp_path, settings, CPU), progress)
+    assert result.validation == {}, "nothing can be held out"
+    assert "again have the same images" in progress.warnings[0]
+    assert any("Validation needs at least two subjects" in text for text in progress.warnings)
+
+
 def test_labels_that_were_corrected_make_another_adaptation(bundle, cohort, tmp_path):
     case = cohort.cases[0]
     own = tmp_path / "labels.nii.gz"
@@ -349,6 +421,48 @@ def test_segment_reports_a_broken_scan_and_goes_on(bundle, cohort, tmp_path):
         assert [row["status"] == "done" for row in csv.DictReader(handle)] == [True, False, True]
 
 
+def test_a_scan_that_memory_does_not_suffice_for_costs_the_others_nothing(
+    bundle, cohort, tmp_path, monkeypatch
+):
+    first, message = cohort.cases[0].name, "DefaultCPUAllocator: can't allocate memory"
+
+    def predicted(model, loaded, *rest):
+        if loaded.name == first:
+            raise RuntimeError(message)
+        return predict_states(model, loaded, *rest)
+
+    monkeypatch.setattr("TransferRiskLib.tasks.segment.predict_states", predicted)
+    request = SegmentRequest(bundle, CohortInput(without_labels(cohort)), tmp_path, prediction=CPU)
+    scans = segment(request, Progress()).scans
+    assert "not enough memory" in scans[0].error and [scan.error for scan in scans[1:]] == [None, None]
+    message = "a mistake of ours"
+    with pytest.raises(RuntimeError, match=message):
+        segment(request, Progress())
+
+
+def test_nothing_of_an_earlier_segmentation_passes_for_the_new_one(bundle, cohort, tmp_path):
+    case = without_labels(cohort).cases[0]
+    (tmp_path / case.name).mkdir()
+    (tmp_path / case.name / "notes.txt").write_text("the user's")
+    request = SegmentRequest(bundle, CohortInput(Cohort((case,))), tmp_path, True, True, CPU)
+    segment(request, Progress())
+    segment(dataclasses.replace(request, probabilities=False, uncertainty=False), Progress())
+    there = {file.name for file in (tmp_path / case.name).iterdir()}
+    assert there == {"segmentation.nii.gz", "segmentation.seg.nrrd", "notes.txt"}
+    broken = dataclasses.replace(case, images={"T1": ChannelFile(tmp_path / "gone.nii.gz")})
+    failed = dataclasses.replace(request, target=CohortInput(Cohort((broken,))))
+    assert segment(failed, Progress()).scans[0].error
+    assert [file.name for file in (tmp_path / case.name).iterdir()] == ["notes.txt"]
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_cut(bundle, cohort, tmp_path):
+    case = dataclasses.replace(without_labels(cohort).cases[0], name="脑" * 120)
+    request = SegmentRequest(bundle, CohortInput(Cohort((case,))), tmp_path, prediction=CPU)
+    (scan,) = segment(request, Progress()).scans
+    assert scan.segmentation.parent.name.startswith("脑" * 66 + "-") and scan.segmentation.exists()
+    assert find_prediction(tmp_path, case.name) == scan.segmentation
+
+
 @pytest.mark.parametrize("names", [("p:1", "p_1"), ("anna", "Anna")])
 def test_cases_whose_results_would_overwrite_one_another_are_refused(bundle, cohort, tmp_path, names):
     cases = tuple(
@@ -376,6 +490,22 @@ def test_requests_that_cannot_work_are_refused_before_any_work(bundle, cohort, t
     with pytest.raises(CaseError, match="Two cases are called"):
         map_risk(MapRequest(bundle, twice, tmp_path / "d"), Progress())
     assert not any(tmp_path.iterdir()), "nothing is written for a request that cannot work"
+
+
+def test_a_device_that_is_not_there_is_said_before_any_case_is_read(bundle, cohort, tmp_path, monkeypatch):
+    def read(*_, **__):
+        raise AssertionError("a case was read")
+
+    monkeypatch.setattr("TransferRiskLib.tasks.target.load_case", read)
+    target, nowhere = CohortInput(cohort), PredictionSettings(device="cuda:9999")
+    for task, request in (
+        (rank, RankRequest((bundle,), target, tmp_path, nowhere)),
+        (map_risk, MapRequest(bundle, target, tmp_path, prediction=nowhere)),
+        (adapt, AdaptRequest(bundle, target, tmp_path, preset_settings("plain"), nowhere)),
+        (segment, SegmentRequest(bundle, target, tmp_path, prediction=nowhere)),
+    ):
+        with pytest.raises(DeviceError, match="CUDA"):
+            task(request, Progress())
 
 
 def test_a_broken_last_case_is_found_before_the_first_is_predicted(bundle, cohort, tmp_path, monkeypatch):

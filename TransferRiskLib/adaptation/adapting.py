@@ -147,6 +147,9 @@ class _Adaptation:
                 foreground = ground.foreground_dice
             del ground  # it may hold all images once more, and each fold has its own
         folds = split_folds([case.group for case in self.grounds.plain.cases], s.folds, s.seed)
+        if not folds and (s.folds is None or s.folds > 1):
+            text = "Validation needs at least two subjects: nothing is held out, and no step is chosen by it."
+            self.progress.message(text, "warning")
         if s.audit and not folds:
             self.progress.message("The audit needs at least two subjects; it is left out.", "warning")
         self.translates = normalised >= INFORMATIVE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,21 @@ from TransferRiskLib.models.composite import EepAveraged
 from TransferRiskLib.models.networks import copy_network
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.transfer.statistics import JointStatistics
+
+
+def trained_contrasts(card: ModelCard, channels: Mapping[str, str]) -> tuple[str, ...]:
+    """The contrasts that a model adapted from `card` was trained on.
+
+    Args:
+        card: Of the source.
+        channels: Channel of the card to the channel of the cases that took its place.
+    """
+    if not channels:
+        return card.contrasts
+    known = card.contrasts if len(card.contrasts) == len(card.channels) else card.channels
+    given = {name.casefold(): other for name, other in channels.items()}
+    pairs = zip(card.channels, known, strict=True)
+    return tuple(given.get(channel.casefold(), contrast) for channel, contrast in pairs)
 
 
 def adapted_card(card: ModelCard, target: LabelScheme, name: str = "") -> ModelCard:

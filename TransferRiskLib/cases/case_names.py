@@ -16,6 +16,13 @@ _CONTRASTS = (
     "T1", "T1w", "T1n", "T1c", "T1ce", "T1gd", "T1post", "T2", "T2w", "T2f", "FLAIR", "PD", "PDw",
     "IR", "T1_IR", "DWI", "ADC", "SWI", "CT", "PET",
 )  # fmt: skip
+_ALIKE = (
+    ("T1", "T1w", "T1n"),
+    ("T1c", "T1ce", "T1gd", "T1post"),
+    ("T2", "T2w"),
+    ("FLAIR", "T2f"),
+    ("PD", "PDw"),
+)
 _LABELS = ("label", "labels", "seg", "segmentation")
 
 
@@ -52,6 +59,12 @@ def split_channel(stem: str, channels: Sequence[str] | None = None) -> tuple[str
         if match:
             return match[1], match[2]
     return stem, None
+
+
+def same_contrast(name: str, other: str) -> bool:
+    """Whether two names of contrasts mean one: `T1` and `T1w`, in whatever capitals."""
+    pair = {name.casefold(), other.casefold()}
+    return len(pair) == 1 or any(pair <= {each.casefold() for each in names} for names in _ALIKE)
 
 
 def match_labels(names: Iterable[str], files: Sequence[Path]) -> dict[str, Path]:

@@ -182,6 +182,12 @@ def _intensities(volume: Volume, path: Path) -> Volume:
             file=path,
             hint="Check that the right file or component was given.",
         )
+    if max(-low, high) > float(np.finfo(np.float32).max):
+        raise ImageError(
+            f"holds values from {low:g} to {high:g}, more than single precision can hold.",
+            file=path,
+            hint="Scale its intensities, or check that the right file was given.",
+        )
     return volume.with_array(array.astype(np.float32))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -113,8 +114,8 @@ def segment_fields(labels: LabelScheme, values: list[int], size: tuple[int, int,
     extent = " ".join(f"0 {count - 1}" for count in size)
     for number, (label, value) in enumerate(zip(labels.foreground, values, strict=True)):
         tags = "Segmentation.Status:completed|"
-        if label.terminology:
-            tags = f"{_ENTRY}:{terminology_entry(label.terminology)}|{tags}"
+        if entry := terminology_entry(label):
+            tags = f"{_ENTRY}:{entry}|{tags}"
         for key, text in {
             "ID": f"Segment_{value}",
             "Name": label.name,
@@ -130,18 +131,21 @@ def segment_fields(labels: LabelScheme, values: list[int], size: tuple[int, int,
     return fields
 
 
-def terminology_entry(text: str) -> str:
-    """Slicer's serialised terminology entry; one that is already serialised stays as it is.
+def terminology_entry(label: Label) -> str | None:
+    """Slicer's serialised form of a label's code: list~category~type~modifier~region list~region~modifier.
+    One that is already serialised stays as it is; None for words without a code, which stand for nothing.
 
     Example:
-        >>> terminology_entry("SCT:4147007 Mass").split("~")[2]
+        >>> terminology_entry(Label("tumour", 1, terminology="SCT:4147007 Mass")).split("~")[2]
         'SCT^4147007^Mass'
     """
+    text = label.terminology or ""
     if "~" in text:
         return text
-    code, _, meaning = text.partition(" ")
-    scheme, _, number = code.rpartition(":")
-    kind = f"{scheme or 'SCT'}^{number}^{meaning}"
+    coded = re.fullmatch(r"\s*(\w+)[:^]([\w.-]+)(?:[\s^]+(.+?))?\s*", text)
+    if coded is None:
+        return None
+    kind = "^".join((coded[1], coded[2], coded[3] or label.name))
     category = "SCT^123037004^Anatomical Structure"
     return "~".join((_TYPE_CONTEXT, category, kind, "^^", _REGION_CONTEXT, "^^", "^^"))
 

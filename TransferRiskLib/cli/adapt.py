@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from TransferRiskLib.cli.cohort_options import add_cohort, cohort_input
 from TransferRiskLib.cli.command import Command, Given, add_model, add_output
@@ -57,11 +58,13 @@ def _show(result: AdaptResult) -> list[str]:
         )
     if result.keep_largest:
         lines.append(f"largest component kept: {', '.join(result.keep_largest)}")
+    channels = [f"--channel {shlex.quote(f'{name}={other}')}" for name, other in result.channels.items()]
+    model = shlex.quote(str(result.bundle))
     return [
         *lines,
         f"history: {result.history}",
         f"model: {result.bundle}",
-        f"next: transferrisk segment {result.bundle} --cases SCANS --output DIR",
+        f"next: {' '.join(['transferrisk segment', model, '--cases SCANS', *channels, '--output DIR'])}",
     ]
 
 
@@ -81,4 +84,5 @@ COMMAND = Command(
     add_options=_add_options,
     request=_request,
     show=_show,
+    resumes=True,
 )

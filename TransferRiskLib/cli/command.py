@@ -26,6 +26,7 @@ class Command:
         show: Lines for people about a result.
         exit_code: Exit code of a result.
         present: `module:function` that makes pages or pictures of the result, with progress; optional.
+        resumes: Whether the same command goes on where it was stopped, rather than beginning anew.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Command:
     show: Callable[[Any], list[str]]
     exit_code: Callable[[Any], int] = lambda result: 0
     present: str = ""
+    resumes: bool = False
 
 
 def add_model(parser: argparse.ArgumentParser, required: bool) -> None:

@@ -49,4 +49,5 @@ COMMAND = Command(
     request=_request,
     show=_show,
     present="TransferRiskLib.reports.demo_presentation:present_demo",
+    resumes=True,
 )

@@ -1,4 +1,4 @@
-"""Ctrl-C asks the work to stop where it can be resumed; a second one ends it at once."""
+"""Ctrl-C asks the work to stop in order; a second one ends it at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
         asked.set()
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        sys.stderr.write("\nstopping as soon as the run can be resumed; Ctrl-C again ends it at once\n")
+        sys.stderr.write("\nstopping in order, which can take a while; Ctrl-C again ends it at once\n")
         sys.stderr.flush()
 
     if threading.current_thread() is not threading.main_thread():

@@ -46,10 +46,7 @@ def _answer(arguments: list[str]) -> int:
     try:
         return _run(options)
     except Cancelled as error:
-        print(
-            f"stopped; to resume, run the same command again: transferrisk {shlex.join(arguments)}",
-            file=sys.stderr,
-        )
+        print(_after_stop(options.command, arguments), file=sys.stderr)
         return _fail(error, options)
     except KeyboardInterrupt:
         return _fail(Cancelled("The command was interrupted."), options)
@@ -62,6 +59,15 @@ def _answer(arguments: list[str]) -> int:
             return _fail(known, options)
         print(f"error: unexpected {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         return _fail(TransferRiskError(f"unexpected {type(error).__name__}: {error}"), options)
+
+
+def _after_stop(name: str, arguments: list[str]) -> str:
+    """What to run after a command was stopped."""
+    resumes = any(command.name == name and command.resumes for command in COMMANDS)
+    what = "to resume, run the same command again" if resumes else "nothing can be resumed; to begin anew"
+    # given again, it would throw away what is to be resumed
+    again = [argument for argument in arguments if argument != "--restart"]
+    return f"stopped; {what}: transferrisk {shlex.join(again)}"
 
 
 def _run(options: argparse.Namespace) -> int:

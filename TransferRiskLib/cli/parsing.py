@@ -24,7 +24,7 @@ _EXAMPLES = """the main job, step by step:
   transferrisk evaluate results --cases test_cases --output metrics        measure
 
 `transferrisk COMMAND --help` explains a command. Progress goes to stderr, results to stdout.
-Ctrl-C stops where the run can be resumed; the same command continues it."""
+Ctrl-C stops in order; an adaptation is continued by the same command."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

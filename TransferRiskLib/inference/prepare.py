@@ -10,7 +10,7 @@ from torch import Tensor
 
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
-from TransferRiskLib.errors import CaseError
+from TransferRiskLib.errors import CaseError, GeometryError
 from TransferRiskLib.inference.grids import to_native
 from TransferRiskLib.inference.intensities import normalise, through_curve
 from TransferRiskLib.models.card import ModelCard
@@ -19,6 +19,9 @@ from TransferRiskLib.volumes.resample import canonical_grid, resample
 from TransferRiskLib.volumes.volume import Volume
 
 __all__ = ["Prepared", "prepare", "to_native"]
+
+LONGEST = 5000.0
+"""Millimetres along an axis that no scan of a patient covers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
     Raises:
         CaseError: the number of channels is not the card's.
         ImageError: a channel is constant or not finite; it names case and channel.
+        GeometryError: the scan is smaller than a voxel of the model, or larger than any patient.
     """
     if len(loaded.images) != len(card.channels):
         raise CaseError(
@@ -64,6 +68,7 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
             file=loaded.source,
         )
     grid = canonical_grid(loaded.geometry, card.spacing, card.orientation)
+    _check_extent(loaded, grid)
     image = torch.empty((len(card.channels), *grid.size), dtype=torch.float32)
     for c, (channel, array) in enumerate(zip(card.channels, loaded.images, strict=True)):
         on_grid = resample(Volume(array, loaded.geometry), grid, "linear").array
@@ -77,6 +82,21 @@ def prepare(card: ModelCard, loaded: LoadedCase) -> Prepared:
             values = through_curve(values, card.curves[c], card.normalisation)
         image[c] = torch.from_numpy(values.transpose(2, 1, 0))
     return Prepared(image, _labels(loaded, grid), grid, loaded.geometry, loaded.name, loaded.group)
+
+
+def _check_extent(loaded: LoadedCase, grid: Geometry) -> None:
+    """Refuse a scan whose size shows that its spacing is not in millimetres: on the model's grid it would
+    be a single voxel, or more of them than any computer holds."""
+    native = loaded.geometry
+    extent = [count * step for count, step in zip(native.size, native.spacing, strict=True)]
+    if max(grid.size) > 1 and max(extent) <= LONGEST:
+        return
+    shown = " x ".join(f"{float(f'{length:.3g}'):g}" for length in extent)
+    raise GeometryError(
+        f"The case {loaded.name!r} covers {shown} mm.",
+        file=loaded.source,
+        hint="Check that its spacing is in millimetres.",
+    )
 
 
 def _labels(loaded: LoadedCase, grid: Geometry) -> Tensor | None:

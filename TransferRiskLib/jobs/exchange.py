@@ -28,8 +28,11 @@ class ImageFolder:
         self._count = 0
 
     def write_image(self, volume: Volume) -> Path:
-        """Write an image as uncompressed float32 NRRD; its path."""
-        return self._write(volume.with_array(volume.array.astype(np.float32, copy=False)))
+        """Write an image as uncompressed float32 NRRD; its path. Values beyond that become infinite, which
+        whoever reads the image refuses."""
+        with np.errstate(over="ignore"):
+            values = volume.array.astype(np.float32, copy=False)
+        return self._write(volume.with_array(values))
 
     def write_labels(self, volume: Volume) -> Path:
         """Write a label map with its own integer type as uncompressed NRRD; its path."""

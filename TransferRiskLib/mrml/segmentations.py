@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from TransferRiskLib.cases.labels import Label, LabelScheme
+from TransferRiskLib.cases.segment_fields import terminology_entry
 from TransferRiskLib.errors import GeometryError, LabelError
 from TransferRiskLib.mrml.nodes import Node, geometry_of, matrix_to_ras, refuse_transform
 from TransferRiskLib.volumes.geometry import Geometry
@@ -65,7 +65,7 @@ def segment_name(segmentation: Node, identifier: str) -> str:
 
 def set_terminology(segment: Node, label: Label) -> None:
     """Give a segment the coded meaning of its label, if that has one."""
-    entry = _terminology_entry(label)
+    entry = terminology_entry(label)
     if entry:
         segment.SetTag(segment.GetTerminologyEntryTagName(), entry)
 
@@ -160,20 +160,3 @@ def _oriented_image(values: np.ndarray, geometry: Geometry) -> Node:
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     return image
-
-
-def _terminology_entry(label: Label) -> str | None:
-    """Slicer's serialised form of a label's code: list~category~type~modifier~region list~region~modifier."""
-    if not label.terminology:
-        return None
-    if "~" in label.terminology:
-        return label.terminology
-    coded = re.fullmatch(r"\s*(\w+)[:^]([\w.-]+)(?:[\s^]+(.+?))?\s*", label.terminology)
-    if coded is None:
-        return None
-    scheme, code, meaning = coded.group(1), coded.group(2), coded.group(3) or label.name
-    return (
-        "Segmentation category and type - 3D Slicer General Anatomy list"
-        f"~SCT^123037004^Anatomical Structure~{scheme}^{code}^{meaning}~^^"
-        "~Anatomic codes - DICOM master list~^^~^^"
-    )

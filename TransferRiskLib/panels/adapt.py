@@ -75,7 +75,13 @@ class AdaptPanel(Panel):
 
     def allow(self) -> None:
         ui, adapting = self.ui, self.session.adapting
-        allow(ui.adaptButton, adapting.can_start(), _("Train on the cases whose use is “train”."))
+        tip = _("Train on the cases whose use is “train”.")
+        if adapting.given_up is not None:
+            lost = _(
+                "The adaptation that stopped in {folder} is given up for it and removed; Resume goes on."
+            )
+            tip = f"{tip} {lost.format(folder=adapting.given_up)}"
+        allow(ui.adaptButton, adapting.can_start(), tip)
         resumes = adapting.can_resume()
         folder = adapting.unfinished if resumes[0] else None  # looked for on the disk
         tip = _("Go on where the adaptation in {folder} stopped.").format(folder=folder)

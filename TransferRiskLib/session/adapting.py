@@ -197,12 +197,17 @@ class Adapting:
     def unfinished(self) -> Path | None:
         """The folder of the run to resume: the scene's own; else the latest of the output folder that has
         learnt something and is not finished, after a crash, say."""
-        own = Path(self.run.folder) if self.run.status == "unfinished" else None
-        if own is not None and is_resumable(own):
-            return own
+        if self.given_up is not None:
+            return self.given_up
         runs = run_folders(self._desk.settings)
         left = [f for f in runs if is_resumable(f) and is_folder(f / WORK) and not is_finished(f)]
         return left[-1] if left else None
+
+    @property
+    def given_up(self) -> Path | None:
+        """The scene's own unfinished run, which goes once a new one has taken its place."""
+        own = Path(self.run.folder) if self.run.status == "unfinished" else None
+        return own if own is not None and is_resumable(own) else None
 
     def resume(self) -> None:
         """Go on with an unfinished adaptation, on the cases as they were when it started."""

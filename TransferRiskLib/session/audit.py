@@ -12,7 +12,8 @@ _ = wording(__name__)
 
 
 def outcome_sentences(result: AdaptResult | None) -> str:
-    """Audit and intensity curves in plain words; empty without a result, or one that has neither.
+    """Audit and intensity curves in plain words, or that nothing was held out; empty without a result, or
+    one of which there is no such thing to say.
 
     Example:
         `Transfer helped GM (+3.1 Dice points). The contrast was matched: intensity curves raised what
@@ -21,6 +22,9 @@ def outcome_sentences(result: AdaptResult | None) -> str:
     if result is None:
         return ""
     sentences = [audit_sentences(result.audit)]
+    if not result.audit and not result.validation:  # validation gives every label of a held-out case a Dice
+        text = _("Nothing was held out: neither validation nor an audit says how good the model is.")
+        sentences.append(text)
     if result.score_without_curves is not None:
         text = _(
             "The contrast was matched: intensity curves raised what the source tells about the labels "

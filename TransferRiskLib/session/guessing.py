@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from TransferRiskLib.cases.case_names import IMAGE, split_channel, without_label_suffix
+from TransferRiskLib.cases.case_names import IMAGE, same_contrast, split_channel, without_label_suffix
 from TransferRiskLib.mrml import heat
 from TransferRiskLib.mrml.annotation import reference_volume
 from TransferRiskLib.mrml.overlay import nodes_of
-from TransferRiskLib.session.desk import YES, Node, Verdict, no
+from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, no
+from TransferRiskLib.session.row_volumes import volumes_for
+from TransferRiskLib.session.state import CaseRow, ScanRow
+from TransferRiskLib.tasks.target import folder_key
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -115,12 +118,27 @@ def contrast_of(name: str) -> str | None:
     return split_channel(name)[1]
 
 
+def other_contrasts(desk: Desk, rows: Sequence[CaseRow | ScanRow], channels: Sequence[str]) -> dict[str, str]:
+    """Channel of a model to the contrast that took its place, where the names of all rows' volumes agree on
+    another one; a channel whose contrast another channel bears is left out."""
+    found: dict[str, str] = {}
+    for channel in channels:
+        nodes = (desk.node(volumes_for(row, channels).get(channel)) for row in rows)
+        named = {contrast_of(node.GetName()) if node is not None else None for node in nodes}
+        contrast = named.pop() if len(named) == 1 else None
+        others = (*(name for name in channels if name != channel), *found.values())
+        if contrast and not any(same_contrast(contrast, name) for name in (channel, *others)):
+            found[channel] = contrast
+    return found
+
+
 def unique(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number behind it where it is taken (ignoring case)."""
-    known = {other.casefold() for other in taken}
+    """The name, with a number behind it where it is taken: ignoring case, and what no folder's name can
+    hold, for the results of a case go into one of its name."""
+    known = {folder_key(other) for other in taken}
     name = name.strip() or _("Case")
     candidate, number = name, 2
-    while candidate.casefold() in known:
+    while folder_key(candidate) in known:
         candidate, number = f"{name} ({number})", number + 1
     return candidate
 

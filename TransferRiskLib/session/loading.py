@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from TransferRiskLib.cases.case import Annotation, Case, Cohort
+from TransferRiskLib.cases.case import Annotation, Case, ChannelFile, Cohort
+from TransferRiskLib.cases.case_names import IMAGE, same_contrast
 from TransferRiskLib.cases.cohorts import read_cohort
 from TransferRiskLib.cases.labels import UNLABELLED, Label, LabelScheme
 from TransferRiskLib.cases.load import load_labels
@@ -63,7 +64,7 @@ class LoadCases(Plan):
             channels: dict[str, str] = {}
             first: Node = None
             for channel, file in self._wanted(case).items():
-                name = case.name if len(case.images) == 1 else f"{case.name}_{channel}"
+                name = _volume_name(case, channel, file)
                 volume = yield from in_background(partial(read_volume, file.path, file.component))
                 node = add_volume(self._desk.scene, volume, name)
                 overlay.show_scan(node)
@@ -111,6 +112,15 @@ class LoadCases(Plan):
         self._shelf.put(node)
         segments = segments_by_id(node).items()
         return node.GetID(), {i: None for i, segment in segments if segment.name == unlabelled}
+
+
+def _volume_name(case: Case, channel: str, file: ChannelFile) -> str:
+    """What a volume is called that serves a channel: the case, with the contrast where it has several or
+    another one than the channel, which nobody would notice otherwise."""
+    own = next(name for name, image in case.images.items() if image == file)
+    if own != IMAGE and not same_contrast(own, channel):
+        return f"{case.name}_{own}"
+    return case.name if len(case.images) == 1 else f"{case.name}_{channel}"
 
 
 def _read(path: Path, channels: tuple[str, ...]) -> Cohort:

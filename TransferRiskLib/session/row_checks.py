@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from TransferRiskLib.cases.case_names import same_contrast
 from TransferRiskLib.cases.labels import BACKGROUND
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
@@ -187,7 +188,7 @@ def _contrasts(desk: Desk, row: CaseRow | ScanRow, card: ModelCard) -> list[str]
     for channel, contrast in zip(card.channels, trained, strict=True):
         node = desk.node(volumes.get(channel))
         named = contrast_of(node.GetName()) if node is not None else None
-        if named and named.casefold() not in (channel.casefold(), contrast.casefold()):
+        if named and not same_contrast(named, channel) and not same_contrast(named, contrast):
             text = _("{model} was trained on {contrast}; the volume is named {named}.")
             found.append(text.format(model=card.name, contrast=contrast, named=named))
     return found

@@ -86,6 +86,10 @@ class SegmentScans(ExchangePlan):
         for row, fields in results:
             state = self._with_result(state, row, fields)
         self.desk.update(state, "segment")
+        failed = sum(bool(fields["error"]) for _row, fields in results)
+        if failed:
+            text = _("{failed} of {number} scans failed: the list says why.")
+            self.closing = text.format(failed=failed, number=len(results))
 
     def _with_result(self, state: SessionState, row: ScanRow, fields: dict[str, Any]) -> SessionState:
         """The state with a result in its row, if that is there and means the scan that was handed over."""

@@ -22,9 +22,10 @@ from TransferRiskLib.jobs.exchange import ImageFolder
 from TransferRiskLib.places import is_file, is_folder
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Desk, prediction_settings
+from TransferRiskLib.session.guessing import other_contrasts
 from TransferRiskLib.session.handover import Handover
 from TransferRiskLib.session.job_plans import Plan
-from TransferRiskLib.session.output import FINISHED, INPUTS, new_run_folder
+from TransferRiskLib.session.output import BUNDLE, FINISHED, INPUTS, new_run_folder
 from TransferRiskLib.session.stages import stage_in_words
 from TransferRiskLib.session.state import AdaptRun, CaseRow
 from TransferRiskLib.tasks.requests import AdaptRequest, CohortInput
@@ -87,10 +88,12 @@ class Adaptation(Plan):
         inputs.mkdir(mode=0o700)
         handover = Handover(self._desk, ImageFolder(inputs))
         self._names = handover.names
+        taken = other_contrasts(self._desk, self._rows, self._channels)
         cases = yield from handover.cases(self._rows, self._channels, self._scheme)
+        cases = tuple(replace(c, images={taken.get(n, n): f for n, f in c.images.items()}) for c in cases)
         request = AdaptRequest(
             self._model,
-            CohortInput(Cohort(cases, self._scheme)),
+            CohortInput(Cohort(cases, self._scheme), taken),
             self._folder,
             self._settings,
             self._prediction,
@@ -207,7 +210,8 @@ def finished_result(folder: Path) -> AdaptResult | None:
     """The result of a finished run; None where it cannot be read, because of another version, say."""
     try:
         record = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
-        return from_json(AdaptResult, record["result"])
+        result = from_json(AdaptResult, record["result"])
+        return replace(result, bundle=folder / BUNDLE)  # the folder may have been moved since
     except (OSError, ValueError, KeyError, TypeError, SettingsError):
         return None
 

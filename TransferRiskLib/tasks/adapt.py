@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import glob
 import io
 import json
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from TransferRiskLib.adaptation.adapting import AdaptedModel, adapt_model
 from TransferRiskLib.adaptation.optimisers import learning_rate
+from TransferRiskLib.adaptation.packaging import trained_contrasts
 from TransferRiskLib.atomic import only_run_in, write_json, write_text, writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.load import LoadedCase
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.evaluation.audit import audit_sentence
-from TransferRiskLib.inference.prepare import prepare
+from TransferRiskLib.inference.devices import resolve_device
+from TransferRiskLib.inference.prepare import Prepared, prepare
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.saving import save_bundle
 from TransferRiskLib.models.source_model import SourceModel
@@ -33,7 +37,9 @@ from TransferRiskLib.tasks.results import AdaptResult
 from TransferRiskLib.tasks.space import demand_space, space_for_training
 from TransferRiskLib.tasks.target import Target
 
-WORK = "work"
+WORK, BUNDLE, HISTORY = "work", "bundle", "history.csv"
+CLAIM = "run.json"
+"""Whose the output folder is: what makes two runs the same."""
 
 
 def adapt(request: AdaptRequest, progress: Progress) -> AdaptResult:
@@ -61,6 +67,7 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
     if finished is not None:
         progress.message("This run was already complete; nothing was done.")
         return finished
+    resolve_device(request.prediction.device)  # one that is not there is said before anything is read
     progress.stage("Reading cases", len(target.cases))
     cases, used = [], _UsedCases()
     for loaded in target:
@@ -68,6 +75,7 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
         used.add(loaded)
         cases.append(prepare(model.card, loaded))
         progress.step()
+    cases = _kept_together(cases, used.fingerprints, progress)
     if not (request.output / WORK).exists():  # of a run that is resumed a part is there already
         asks_source = request.settings.scheme != "scratch"
         demand_space(request.output, space_for_training(cases, model, asks_source))
@@ -82,6 +90,21 @@ def _adapt(request: AdaptRequest, model: SourceModel, target: Target, progress: 
         request.name,
     )
     return _finish(request, model, adapted, used, progress)
+
+
+def _kept_together(
+    cases: list[Prepared], fingerprints: Mapping[str, str], progress: Progress
+) -> list[Prepared]:
+    """Cases with the very same images are one patient's, whatever they are called: held out, one would be no
+    test of a training on the other."""
+    first_of: dict[str, int] = {}
+    for n in range(len(cases)):
+        first, group = cases[first_of.setdefault(fingerprints[cases[n].name], n)], cases[n].group
+        if first.group != group:
+            text = f"{first.name} and {cases[n].name} have the same images: they count as one patient's."
+            progress.message(text, "warning")
+            cases = [dataclasses.replace(c, group=first.group) if c.group == group else c for c in cases]
+    return cases
 
 
 class _UsedCases:
@@ -132,28 +155,53 @@ def _data_half(path: Path) -> list[Path]:
 def _claim(request: AdaptRequest, model: SourceModel) -> AdaptResult | None:
     """Make the output folder this run's own, or give its result when it is complete.
 
-    A run that ended before it had anything to resume, because of a broken image say, holds no claim.
+    A run that ended before it had anything to resume, because of a broken image say, holds no claim. Only
+    what a run has made is ever replaced: other files of these names are somebody else's.
     """
-    output, file, done = request.output, request.output / "request.json", request.output / "result.json"
+    output, claim, done = request.output, request.output / CLAIM, request.output / "result.json"
     mine = _fingerprint(request, model)
-    if not request.restart and file.exists() and ((output / WORK).exists() or done.exists()):
-        if json.loads(file.read_text(encoding="utf-8")) != json.loads(json.dumps(mine)):
+    held = [path for path in (output / WORK, output / BUNDLE, done) if path.exists()]
+    if held and not claim.exists():
+        raise SettingsError(
+            "is there already, and no adaptation says that it was made by one.",
+            file=held[0],
+            hint="Choose another output folder.",
+        )
+    if held and not request.restart:
+        if _read_claim(claim) != json.loads(json.dumps(mine)):
             raise SettingsError(
                 "holds another adaptation: of other settings, cases or labels, or of files that have "
                 "changed since.",
                 file=output,
                 hint="Choose another output folder, or restart to replace it.",
             )
-        if done.exists():
-            return from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
-        return None
-    for name in (WORK, "bundle"):
-        if (output / name).exists():
-            shutil.rmtree(output / name)
+        if not done.exists():
+            return None
+        if (output / BUNDLE).exists():
+            result = from_json(AdaptResult, json.loads(done.read_text(encoding="utf-8"))["result"])
+            # the folder may have been moved, or be named from another place, since
+            return dataclasses.replace(result, bundle=output / BUNDLE, history=output / HISTORY)
+    if request.model.resolve().is_relative_to((output / BUNDLE).resolve()):
+        raise SettingsError(
+            "is the source model itself, which this run would replace.",
+            file=output / BUNDLE,
+            hint="Choose another output folder.",
+        )
     with writing(output):
+        for name in (WORK, BUNDLE):
+            if (output / name).exists():
+                shutil.rmtree(output / name)
         done.unlink(missing_ok=True)
-    write_json(file, mine)
+    write_json(claim, mine)
     return None
+
+
+def _read_claim(file: Path) -> Any:
+    """What a run wrote of itself; None where that cannot be read, so that it is no run's."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _finish(
@@ -180,9 +228,11 @@ def _finish(
         validation_dice=adapted.validation,
         **ancestry(source, request.model, learnt=request.settings.scheme != "scratch"),
     )
+    contrasts = trained_contrasts(source.card, request.target.channels)
+    card = dataclasses.replace(adapted.model.card, contrasts=contrasts)
     bundle = save_bundle(
-        output / "bundle",
-        adapted.model.card,
+        output / BUNDLE,
+        card,
         adapted.model.network,
         adapted.model.config,
         provenance=without_names(facts),
@@ -190,10 +240,10 @@ def _finish(
     if adapted.statistics is not None:
         of_model = {"model": {"name": source.card.name, "sha256": source.digest}}
         write_json(output / "statistics.json", {**adapted.statistics.to_dict(), **of_model})
-    write_text(output / "history.csv", _history(adapted))
+    write_text(output / HISTORY, _history(adapted))
     result = AdaptResult(
         bundle,
-        output / "history.csv",
+        output / HISTORY,
         adapted.validation,
         tuple(adapted.audit),
         adapted.shares.eep,
@@ -202,6 +252,7 @@ def _finish(
         adapted.shares.adapted,
         adapted.normalised_score,
         adapted.score_without_curves,
+        {name: own for name, own in request.target.channels.items() if name.casefold() != own.casefold()},
     )
     sentence = audit_sentence(adapted.audit) if adapted.audit else None
     if sentence:

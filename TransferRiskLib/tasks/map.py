@@ -17,6 +17,7 @@ from TransferRiskLib.atomic import made_folder, write_json, write_text
 from TransferRiskLib.cases.attribution import about
 from TransferRiskLib.cases.segmentation_files import write_labelmap
 from TransferRiskLib.errors import SettingsError
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
 from TransferRiskLib.progress import Progress
@@ -26,7 +27,7 @@ from TransferRiskLib.tasks.requests import MapRequest
 from TransferRiskLib.tasks.results import CaseMaps, ClassSummary, MapResult, ModelScore
 from TransferRiskLib.tasks.space import demand_space, space_for_maps, space_for_states
 from TransferRiskLib.tasks.stored_states import StoredStates
-from TransferRiskLib.tasks.target import Target, case_folder
+from TransferRiskLib.tasks.target import Target, case_folder, remove_former
 from TransferRiskLib.transfer.maps import LABELLED_MAPS, MAX_RISK, UNLABELLED_MAPS, transfer_maps
 from TransferRiskLib.transfer.scores import score
 from TransferRiskLib.transfer.statistics import JointStatistics
@@ -48,7 +49,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     Writes, into the output folder, `statistics.json` (joint statistics), `summary.csv` (risk per case
     and class), `summary.json` (the same, the scores, a histogram, provenance) and a folder a case with
     one volume a map on the grid of the case's first image: float32, 0 where unlabelled. The maps of a
-    case are written side by side.
+    case are written side by side; of earlier ones none stays beside them.
 
     Raises:
         SettingsError: no map was asked for, or statistics of another model. Others: see the parts.
@@ -56,6 +57,7 @@ def map_risk(request: MapRequest, progress: Progress) -> MapResult:
     if not request.maps:
         raise SettingsError("No map was asked for.", hint="Name at least one kind.")
     progress.stage("Checking the model and the cases")
+    resolve_device(request.prediction.device)
     model = open_model(request.model)
     target = Target(request.target, model.card, labelled=None)
     given = _given_statistics(request.statistics, model, target)
@@ -110,8 +112,8 @@ class _CaseMapper:
             ).maps.items()
         }
         ending = ".nii.gz" if request.compress else ".nii"
-        ordered = [kind for kind in (*LABELLED_MAPS, *UNLABELLED_MAPS) if kind in kinds]
-        paths: dict[str, Path] = {kind: folder / f"{kind}{ending}" for kind in ordered}
+        everything = (*LABELLED_MAPS, *UNLABELLED_MAPS)
+        paths: dict[str, Path] = {kind: folder / f"{kind}{ending}" for kind in everything if kind in kinds}
         with ThreadPoolExecutor(_WRITERS) as threads:  # they compress outside Python's lock
             written = [
                 threads.submit(_write_map, kind, computed[kind], geometry, stored, path)
@@ -119,6 +121,8 @@ class _CaseMapper:
             ]
         for one in written:
             one.result()
+        former = (f"{kind}{either}" for kind in everything for either in (".nii.gz", ".nii"))
+        remove_former(folder, former, paths.values())
         self.rows: list[ClassSummary] = []
         self.bins: list[MapHistogram] = []
         worst = None

@@ -47,6 +47,7 @@ def rank(request: RankRequest, progress: Progress) -> RankResult:
     if not request.models:
         raise SettingsError("There are no models to rank.", hint="Name at least one.")
     progress.stage("Checking models and cases", len(request.models))
+    resolve_device(request.prediction.device)
     models, left_out, problem = [], [], None
     for path in request.models:
         try:

@@ -153,6 +153,8 @@ class AdaptResult:
         normalised_score: How much the source's outputs tell about the labels, 0 to 1; 0 from scratch.
         score_without_curves: The same before the scans were taken through intensity curves; None where
             there are none.
+        channels: Channel of the model to the channel of the cases that took its place, where they differ:
+            scans to segment need the same.
     """
 
     bundle: Path
@@ -165,6 +167,7 @@ class AdaptResult:
     wise_ft: float = 1.0
     normalised_score: float = 0.0
     score_without_curves: float | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

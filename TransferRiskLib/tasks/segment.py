@@ -11,9 +11,10 @@ import numpy as np
 from TransferRiskLib.atomic import write_json, write_text
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.segmentation_files import write_labelmap, write_seg_nrrd
-from TransferRiskLib.errors import Cancelled, StorageError, TransferRiskError
+from TransferRiskLib.errors import Cancelled, StorageError, known_error
 from TransferRiskLib.evaluation.components import keep_largest
 from TransferRiskLib.inference.decisions import entropy, labels_from_probabilities
+from TransferRiskLib.inference.devices import resolve_device
 from TransferRiskLib.inference.predict import predict_states
 from TransferRiskLib.models.opening import open_model
 from TransferRiskLib.models.source_model import SourceModel
@@ -23,9 +24,14 @@ from TransferRiskLib.tasks.provenance import provenance
 from TransferRiskLib.tasks.requests import SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
 from TransferRiskLib.tasks.space import demand_space, space_for_segmentations
-from TransferRiskLib.tasks.target import Target, case_folder, scans_only
+from TransferRiskLib.tasks.target import Target, case_folder, remove_former, scans_only
 from TransferRiskLib.volumes.io import write_volume, write_volumes
 from TransferRiskLib.volumes.volume import Volume
+
+LABELMAP, SEGMENTATION = "segmentation.nii.gz", "segmentation.seg.nrrd"
+UNCERTAINTY, PROBABILITIES = "uncertainty.nii.gz", "probabilities.nii.gz"
+OUTPUTS = (LABELMAP, SEGMENTATION, UNCERTAINTY, PROBABILITIES)
+"""The files of a scan."""
 
 
 def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
@@ -34,12 +40,15 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     Writes a folder a scan: `segmentation.nii.gz` (label map), `segmentation.seg.nrrd` (names and
     colours), `uncertainty.nii.gz` (entropy in nats) and `probabilities.nii.gz` (4-D, a component a
     state) where asked for, all on the grid of the scan's first image; and `segments.csv` with what
-    became of every scan.
+    became of every scan. Of an earlier segmentation of a scan nothing stays beside the new one, nor where
+    that fails.
 
     Raises:
-        ModelError: the model. StorageError: the output folder. A broken scan raises nothing.
+        ModelError: the model. DeviceError: a device that is not there. StorageError: the output folder. A
+            broken scan raises nothing.
     """
     progress.stage("Opening the model")
+    resolve_device(request.prediction.device)
     model = open_model(request.model)
     given = scans_only(request.target)
     target = Target(given, model.card, labelled=None, check=False)
@@ -50,11 +59,15 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         progress.check()
         try:
             done.append(_segment_one(request, model, target, case, progress))
-        except (Cancelled, StorageError):
-            raise
-        except TransferRiskError as error:
+        except Exception as raised:  # the system's own errors of memory among them
+            error = known_error(raised)
+            if error is None or isinstance(error, Cancelled | StorageError):
+                raise
             progress.message(f"{case.name}: {error}", "error")
             done.append(SegmentedScan(case.name, error=str(error)))
+        scan = done[-1]
+        written = (scan.labelmap, scan.segmentation, scan.uncertainty, scan.probabilities)
+        remove_former(case_folder(request.output, case.name), OUTPUTS, written)
     result = SegmentResult(tuple(done))
     _write_table(request.output, result)
     facts = provenance("segment", [model], [c.name for c in target.cases], to_json(request.prediction))
@@ -83,16 +96,16 @@ def _segment_one(
     states = predict_states(model, loaded, request.prediction, progress)
     indices = segment_states(model, states)
     folder, scheme, geometry = case_folder(request.output, case.name), model.card.labels, loaded.geometry
-    labelmap, segmentation = folder / "segmentation.nii.gz", folder / "segmentation.seg.nrrd"
+    labelmap, segmentation = folder / LABELMAP, folder / SEGMENTATION
     write_labelmap(indices, geometry, scheme, labelmap)
     write_seg_nrrd(indices, geometry, scheme, segmentation)
     uncertainty: Path | None = None
     if request.uncertainty:
-        uncertainty = folder / "uncertainty.nii.gz"
+        uncertainty = folder / UNCERTAINTY
         write_volume(Volume(entropy(states), geometry), uncertainty)
     probabilities: Path | None = None
     if request.probabilities:
-        probabilities = folder / "probabilities.nii.gz"
+        probabilities = folder / PROBABILITIES
         write_volumes([Volume(state, geometry) for state in states], probabilities)
     progress.artifact(segmentation, "segmentation")
     return SegmentedScan(case.name, labelmap, segmentation, probabilities, uncertainty)

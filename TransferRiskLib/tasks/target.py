@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from TransferRiskLib.atomic import writing
 from TransferRiskLib.cases.case import Case
 from TransferRiskLib.cases.checks import check_cohort
 from TransferRiskLib.cases.labels import LabelScheme
@@ -16,6 +18,9 @@ from TransferRiskLib.errors import CaseError, LabelError
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.progress import Progress
 from TransferRiskLib.tasks.requests import CohortInput
+
+LONGEST_NAME = 200
+"""Bytes of a folder's name; file systems take 255."""
 
 
 class Target:
@@ -125,7 +130,7 @@ def check_folders(names: Iterable[str]) -> None:
     """
     taken: dict[str, str] = {}
     for name in names:
-        folder = case_folder(Path(), name).name.casefold()
+        folder = folder_key(name)
         if folder in taken:
             raise CaseError(
                 f"The results of the cases {taken[folder]!r} and {name!r} would go into one folder.",
@@ -134,7 +139,34 @@ def check_folders(names: Iterable[str]) -> None:
         taken[folder] = name
 
 
+def folder_key(name: str) -> str:
+    """What two cases must not share: their folder, on any file system."""
+    return case_folder(Path(), name).name.casefold()
+
+
 def case_folder(output: Path, name: str) -> Path:
-    """The folder of a case's files; characters that a file system may refuse become underscores."""
-    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ")
+    """The folder of a case's files; characters that a file system may refuse become underscores; of a name
+    that is too long for one the end gives way to digits that tell it from others that begin alike."""
+    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
+    if len(safe.encode()) > LONGEST_NAME:
+        digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+        safe = f"{safe.encode()[:LONGEST_NAME].decode(errors='ignore')}-{digits}"
+    safe = safe.strip(". ")
     return output / (safe or "case")
+
+
+def remove_former(folder: Path, names: Iterable[str], written: Collection[Path | None]) -> None:
+    """Remove what an earlier run left in a case's folder: it would be taken for this run's.
+
+    Args:
+        folder: Of the case.
+        names: Of all files that such a run may write.
+        written: Those that this one has written.
+
+    Raises:
+        StorageError: no permission.
+    """
+    with writing(folder):
+        for name in names:
+            if folder / name not in written:
+                (folder / name).unlink(missing_ok=True)
