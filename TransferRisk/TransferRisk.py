@@ -70,6 +70,7 @@ class TransferRiskWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.window = None
+        self.widget = None
 
     def setup(self):
         """Called when the user opens the module for the first time, and after a reload."""
@@ -80,10 +81,10 @@ class TransferRiskWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TransferRiskLib.panels.application import Application
         from TransferRiskLib.panels.window import Window
 
-        widget = slicer.util.loadUI(self.resourcePath("UI/TransferRisk.ui"))
-        self.layout.addWidget(widget)
-        self.ui = slicer.util.childWidgetVariables(widget)
-        widget.setMRMLScene(slicer.mrmlScene)
+        self.widget = slicer.util.loadUI(self.resourcePath("UI/TransferRisk.ui"))
+        self.layout.addWidget(self.widget)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget.setMRMLScene(slicer.mrmlScene)
 
         self.logic = TransferRiskLogic()
         requirements = Path(self.resourcePath("requirements.txt"))
@@ -102,6 +103,10 @@ class TransferRiskWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.logic is not None:
             self.logic.close()
             self.logic = None
+        if self.widget is not None:
+            # A reload only hides it; with its widgets goes what their signals hold on to.
+            self.widget.deleteLater()
+            self.widget = self.ui = None
 
     def onReload(self):
         """Reload the library too, not only this file."""

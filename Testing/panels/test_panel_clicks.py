@@ -255,6 +255,15 @@ def test_display_of_a_map(desk: SimpleNamespace) -> None:
     assert desk.application.asked == [("centre_in_3d",)], "hiding it leaves the camera alone"
 
 
+def test_click_beside_the_handle_changes_the_opacity_by_a_tenth(desk: SimpleNamespace) -> None:
+    import qt
+
+    slider = desk.ui.opacitySlider.findChild(qt.QSlider)
+    slider.triggerAction(qt.QAbstractSlider.SliderPageStepSub)
+    (call,) = requests(desk)
+    assert call == ("maps.set_opacity", pytest.approx(0.65 - 0.1))
+
+
 @pytest.mark.parametrize(
     ("field", "change", "value"),
     [

@@ -187,21 +187,25 @@ def test_rows_say_in_words_what_is_missing(desk: SimpleNamespace) -> None:
     assert tips == ["T1: node v1\nSegmentation: node s1", "T1: node v2\nSegmentation: –"]
 
 
-def test_rows_are_as_high_as_their_sentences_at_every_width(desk: SimpleNamespace) -> None:
+@pytest.mark.parametrize(("part", "section"), [("cases", "targetCases"), ("segmenting", "segment")])
+def test_rows_are_as_high_as_their_sentences_at_every_width(
+    desk: SimpleNamespace, part: str, section: str
+) -> None:
     import qt
 
     sentence = "There is no volume for T1. " * 6
-    desk.session.cases.missing = lambda key: [sentence]
-    desk.session.tell("cases")
-    desk.ui.targetCasesSection.collapsed = False
+    getattr(desk.session, part).missing = lambda key: [sentence]
+    desk.session.tell("state")
+    getattr(desk.ui, f"{section}Section").collapsed = False
+    shown = {"cases": desk.ui.caseTable, "segmenting": desk.ui.scanTable}[part]
     heights = []
     for width in (900, 400):
         desk.widget.resize(width, 900)
         desk.widget.show()
         qt.application.processEvents()
         desk.tick()
-        rows = [desk.ui.caseTable.rowHeight(row) for row in range(2)]
-        assert desk.ui.caseTable.height > sum(rows), "no row is cut off"
+        rows = [shown.rowHeight(row) for row in range(2)]
+        assert shown.height > sum(rows), "no row is cut off"
         heights.append(sum(rows))
     assert heights[1] > heights[0], "in a narrow window the sentences take more lines"
 

@@ -318,6 +318,21 @@ def test_remaining_time_follows_the_pace_and_not_the_steps_of_an_earlier_run(sce
     assert progress.remaining == pytest.approx(50.0) and progress.elapsed == pytest.approx(10.0)
 
 
+def test_what_was_said_in_one_stage_is_not_said_in_the_next(scene, played):
+    jobs = Jobs(Desk(scene, MemorySettings()), lambda setting: played)
+    jobs.start(Counting())
+    jobs.advance()
+    assert jobs.progress.message == "one"
+    jobs.advance()
+    assert (jobs.progress.phase, jobs.progress.message) == ("running", "")
+    played.say(events.Stage("Reading", 2), events.Step(1, "the first case"))
+    jobs.advance()
+    assert jobs.progress.message == "the first case"
+    played.say(events.Stage("Training", 100))
+    jobs.advance()
+    assert jobs.progress.message == ""
+
+
 def test_a_step_that_raises_anything_ends_in_a_line_and_not_in_a_traceback(scene, played):
     class Broken(Counting):
         def prepare(self):

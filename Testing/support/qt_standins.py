@@ -143,7 +143,8 @@ class CollapsibleButton(CollapsibleGroupBox):
 
 
 class SliderWidget(QtWidgets.QWidget):
-    """A slider and a spin box for one floating-point number."""
+    """A slider and a spin box for one floating-point number. As CTK's, a click beside the handle moves it by
+    10, unless told."""
 
     valueChanged = QtCore.Signal(float)  # noqa: N815
 
@@ -158,6 +159,7 @@ class SliderWidget(QtWidgets.QWidget):
         row.addWidget(self._box)
         self._slider.valueChanged.connect(lambda place: self._box.setValue(self._at(place)))
         self._box.valueChanged.connect(self._changed)
+        self._page = 10.0
 
     def _at(self, place: int) -> float:
         low, high = self._box.minimum, self._box.maximum
@@ -166,6 +168,7 @@ class SliderWidget(QtWidgets.QWidget):
     def _changed(self, value: float) -> None:
         low, high = self._box.minimum, self._box.maximum
         self._slider.blockSignals(True)
+        self._slider.setPageStep(round(1000 * self._page / ((high - low) or 1)))
         self._slider.setValue(round(1000 * (value - low) / ((high - low) or 1)))
         self._slider.blockSignals(False)
         self.valueChanged.emit(value)
@@ -179,6 +182,11 @@ class SliderWidget(QtWidgets.QWidget):
     singleStep = QtCore.Property(  # noqa: N815
         float, lambda self: self._box.singleStep, lambda self, v: self._box.setSingleStep(v)
     )
+
+    def _set_page(self, step: float) -> None:
+        self._page = step
+
+    pageStep = QtCore.Property(float, lambda self: self._page, _set_page)  # noqa: N815
     decimals = QtCore.Property(int, lambda self: self._box.decimals, lambda self, v: self._box.setDecimals(v))
     suffix = QtCore.Property(str, lambda self: self._box.suffix, lambda self, v: self._box.setSuffix(v))
 

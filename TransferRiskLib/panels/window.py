@@ -140,6 +140,7 @@ class Window:
     def close(self) -> None:
         """Stop the timer and let go of session and application."""
         self._timer.stop()
+        self._timer.deleteLater()  # it holds on to the window, and the window to it
         self._unsubscribe()
         self._application.close()
 

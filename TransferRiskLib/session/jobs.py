@@ -171,7 +171,8 @@ class Jobs:
         if self._worker is None:
             self._worker = self._connect(self._desk.settings.get("Interpreter"))
         running.identity = self._worker.submit(running.plan.worker_task, request)
-        running.phase, running.stage, running.step = "running", _("Starting"), 0
+        running.phase = "running"
+        running.enter(_("Starting"))
 
     def _hear(self, event: Event) -> None:
         running = self._running

@@ -23,11 +23,15 @@ class RunningJob:
         self.phase: Phase = "preparing"
         self.identity: str | None = None
         self.forsaken = False
-        self.stage, self.step, self.message = self._with_worker(_("Handing images over")), 0, ""
-        self.total: int | None = None
+        self.enter(self._with_worker(_("Handing images over")))
         # Nodes, not IDs: that of a node which the user removes meanwhile may become another node's.
         self.made: list[Node] = []
         self._began = now
+
+    def enter(self, stage: str, total: int | None = None) -> None:
+        """Begin a stage; what was last said in the one before holds no longer."""
+        self.stage, self.step, self.message = stage, 0, ""
+        self.total = total
         self._mark: tuple[float, int] | None = None
 
     def apply(self, result: Any) -> None:
@@ -37,8 +41,7 @@ class RunningJob:
             yield from self.plan.apply(result)
 
         self.phase, self.steps = "applying", steps()
-        self.stage = self._with_worker(_("Bringing results into the scene"))
-        self.step, self.total, self._mark = 0, None, None
+        self.enter(self._with_worker(_("Bringing results into the scene")))
 
     def _with_worker(self, stage: str) -> str:
         """Without a worker's task there is but one stage, which the title names."""
@@ -47,8 +50,7 @@ class RunningJob:
     def hear(self, body: Body, now: float) -> None:
         """Progress of the task."""
         if isinstance(body, events.Stage):
-            self.stage, self.step = stage_in_words(body.name), 0
-            self.total, self._mark = body.total, None
+            self.enter(stage_in_words(body.name), body.total)
         elif isinstance(body, events.Step):
             self.step += body.advance
             self.message = self.plan.in_words(body.message) or self.message
