@@ -245,6 +245,24 @@ def test_columns_share_the_width(desk: SimpleNamespace, stretch: int | None, nam
     assert widths[1] > widths[0] > 0 and sum(widths) == table.viewport().width
 
 
+def test_a_refresh_of_section_4_composes_the_settings_once(
+    desk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, reads = desk.session.adapting, []
+    settings = part.settings
+
+    class Counted(type(part)):  # type: ignore[misc]
+        @property
+        def settings(self) -> Any:
+            reads.append(1)
+            return settings
+
+    monkeypatch.setattr(part, "__class__", Counted)
+    desk.session.tell("adapt")
+    desk.tick()
+    assert len(reads) == 1
+
+
 def test_a_table_has_the_height_of_its_rows(desk: SimpleNamespace) -> None:
     import qt
 

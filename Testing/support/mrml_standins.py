@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from PySide6 import QtCore, QtWidgets
+from qt_standins import Sealed
 
 
 class Scene:
@@ -18,7 +19,7 @@ class Scene:
         return None
 
 
-class NodeComboBox(QtWidgets.QComboBox):
+class NodeComboBox(Sealed, QtWidgets.QComboBox):
     """`qMRMLNodeComboBox`: offers all nodes of the scene, whatever their class.
 
     As the real one it says `currentNodeIDChanged` for whatever reason it shows another node, and
@@ -27,11 +28,14 @@ class NodeComboBox(QtWidgets.QComboBox):
 
     currentNodeIDChanged = QtCore.Signal(str)  # noqa: N815
     nodeActivated = QtCore.Signal(object)  # noqa: N815
+    nodeTypes: tuple[str, ...] = ()  # noqa: N815
+    noneDisplay = "None"  # noqa: N815
+    noneEnabled = editEnabled = False  # noqa: N815
+    addEnabled = removeEnabled = renameEnabled = showChildNodeTypes = True  # noqa: N815
 
     def setMRMLScene(self, scene: Scene) -> None:  # noqa: N802
-        none = getattr(self, "noneDisplay", "None")
         self._ids = ["", *scene.names]
-        self.addItems([none, *scene.names.values()])
+        self.addItems([self.noneDisplay, *scene.names.values()])
         self.currentIndexChanged.connect(lambda n: self.currentNodeIDChanged.emit(self._ids[n]))
 
     def setCurrentNodeID(self, identity: str) -> None:  # noqa: N802

@@ -9,6 +9,7 @@ itself), and adds the few widgets of CTK and MRML that the window uses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,7 +78,7 @@ def connect(sender: Any, signature: str, receiver: Callable[..., Any]) -> None:
 
 
 def _in_pythonqt_manner(kind: Any) -> None:
-    """Give a class its properties under their C++ names."""
+    """Give a class its properties under their C++ names. They take no value of another type."""
     meta = getattr(kind, "staticMetaObject", None)
     if not isinstance(kind, type) or meta is None or not issubclass(kind, QtCore.QObject):
         return
@@ -86,13 +87,25 @@ def _in_pythonqt_manner(kind: Any) -> None:
         if name in ASKED_BY_QT:
             continue
         setattr(
-            kind,
-            name,
-            property(lambda self, n=name: self.property(n), lambda self, v, n=name: self.setProperty(n, v)),
+            kind, name, property(lambda self, n=name: self.property(n), partial(_set_property, name=name))
         )
 
 
-class CollapsibleGroupBox(QtWidgets.QGroupBox):
+def _set_property(self: Any, value: Any, name: str) -> None:
+    if not self.setProperty(name, value):
+        raise AttributeError(f"{type(self).__name__}.{name} does not accept {value!r}")
+
+
+class Sealed:
+    """Mixin of the stand-ins: as objects of C++ they take no attribute that their class has not."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}, and takes no new one")
+        super().__setattr__(name, value)
+
+
+class CollapsibleGroupBox(Sealed, QtWidgets.QGroupBox):
     """Hides what it holds while it is collapsed. Python knows the property only: CTK has no such slot."""
 
     contentsCollapsed = QtCore.Signal(bool)  # noqa: N815
@@ -142,7 +155,7 @@ class CollapsibleButton(CollapsibleGroupBox):
     contentsFrameShape = QtCore.Property(int, lambda self: 0, lambda self, value: None)  # noqa: N815
 
 
-class SliderWidget(QtWidgets.QWidget):
+class SliderWidget(Sealed, QtWidgets.QWidget):
     """A slider and a spin box for one floating-point number. As CTK's, a click beside the handle moves it by
     10, unless told."""
 
@@ -191,7 +204,7 @@ class SliderWidget(QtWidgets.QWidget):
     suffix = QtCore.Property(str, lambda self: self._box.suffix, lambda self, v: self._box.setSuffix(v))
 
 
-class RangeWidget(QtWidgets.QWidget):
+class RangeWidget(Sealed, QtWidgets.QWidget):
     """Two numbers, the lower and the upper end of a range."""
 
     valuesChanged = QtCore.Signal(float, float)  # noqa: N815
@@ -219,7 +232,7 @@ class RangeWidget(QtWidgets.QWidget):
     decimals = QtCore.Property(int, lambda self: 2, lambda self, v: None)
 
 
-class PathLineEdit(QtWidgets.QWidget):
+class PathLineEdit(Sealed, QtWidgets.QWidget):
     """A line for a path with a button to look for it. As for CTK's, an empty text is no valid path, so that
     nobody is told of one by `currentPathChanged`."""
 

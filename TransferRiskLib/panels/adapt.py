@@ -57,8 +57,9 @@ class AdaptPanel(Panel):
         choose_from(ui.presetCombo, texts, position(adapting.presets, adapting.preset))
         self._name.show()
         self._folder.show(str(adapting.usual_output_folder))
+        settings = adapting.settings  # composed anew for whoever asks
         for option in self._options:
-            option.show(adapting.settings)
+            option.show(settings)
         estimate = adapting.estimate()
         say(ui.estimateLabel, self._expected(estimate) if estimate else "")
         say(ui.outcomeLabel, adapting.outcome_sentence)
