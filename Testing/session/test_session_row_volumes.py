@@ -154,3 +154,36 @@ def test_scans_to_segment_serve_a_model_of_another_contrast_too(stage, models, a
     finish(stage, lambda: bool(played.submitted))
     (case,) = played.submitted[0][1].target.cohort.cases
     assert list(case.images) == ["FLAIR"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "share"),
+    [(0.0, None), (1.5, None), (10.0, "50%"), (500.0, "0%")],  # the box is 20 mm wide
+)
+def test_channels_that_lie_apart_are_said_before_anything_is_started(
+    stage, scene, models, add_scan, shift, share
+):
+    stage.models.set_folder(str(models["both"].parent))
+    stage.models.choose(models["both"])
+    add_scan("Anna_T1")
+    other, _ = add_scan("Anna_FLAIR", labelled=False)
+    x, y, z = other.GetOrigin()
+    other.SetOrigin(x + shift, y, z)
+    (key,) = stage.cases.add_from_scene()
+    expected = f"The volume Anna_FLAIR covers {share} of Anna_T1: register the two and resample it first."
+    assert stage.cases.missing(key) == ([] if share is None else [expected])
+    assert stage.maps.can_compute()[0] is (share is None)
+
+
+def test_one_volume_for_two_channels_is_remarked_on(stage, scene, models, add_scan):
+    stage.models.set_folder(str(models["both"].parent))
+    stage.models.choose(models["both"])
+    volume, segmentation = add_scan("Anna")
+    key = stage.cases.add("Anna")
+    for channel in ("T1", "FLAIR"):
+        stage.cases.set_channel(key, channel, volume.GetID())
+    stage.cases.set_segmentation(key, segmentation.GetID())
+    assert stage.cases.remarks(key) == ["Several channels are one and the same volume: Anna."]
+    another, _ = add_scan("Berta", labelled=False)
+    stage.cases.set_channel(key, "FLAIR", another.GetID())
+    assert stage.cases.remarks(key) == []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from TransferRiskLib.cases.case_names import same_contrast
+from TransferRiskLib.cases.channels import COVERED
 from TransferRiskLib.cases.labels import BACKGROUND
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
@@ -37,6 +38,18 @@ def missing_images(desk: Desk, row: CaseRow | ScanRow, channels: Sequence[str]) 
             found.append(text.format(channel=channel))
         elif problem := volume_problem(node):
             found.append(problem)
+    return found or _apart([desk.node(volumes[channel]) for channel in channels])
+
+
+def _apart(nodes: Sequence[Node]) -> list[str]:
+    """Channels that lie elsewhere than the first one: they cannot be brought onto its grid."""
+    first = geometry_of(nodes[0])
+    text = _("The volume {name} covers {share} of {first}: register the two and resample it first.")
+    found = []
+    for node in nodes[1:]:
+        share = first.covered_by(geometry_of(node))
+        if share < COVERED:
+            found.append(text.format(name=node.GetName(), share=f"{share:.0%}", first=nodes[0].GetName()))
     return found
 
 
@@ -184,6 +197,11 @@ def _overlaps(desk: Desk, row: CaseRow) -> list[str]:
 def _contrasts(desk: Desk, row: CaseRow | ScanRow, card: ModelCard) -> list[str]:
     found = []
     volumes = volumes_for(row, card.channels)
+    chosen = [desk.node(volumes.get(channel)) for channel in card.channels]
+    twice = dict.fromkeys(node.GetName() for node in chosen if node is not None and chosen.count(node) > 1)
+    if twice:
+        text = _("Several channels are one and the same volume: {names}.")
+        found.append(text.format(names=", ".join(twice)))
     trained = card.contrasts if len(card.contrasts) == len(card.channels) else card.channels
     for channel, contrast in zip(card.channels, trained, strict=True):
         node = desk.node(volumes.get(channel))
