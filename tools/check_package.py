@@ -125,6 +125,10 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="a folder that is made; must not exist")
     parser.add_argument("--cmake", default="cmake", help="CMake's program")
     given = parser.parse_args()
+    if given.output.exists():
+        parser.error(f"{given.output} is there already: what an old build left would be packaged too.")
+    if not (given.slicer / "CMakeLists.txt").is_file():
+        parser.error(f"{given.slicer} is no checkout of Slicer: it has no CMakeLists.txt.")
     output = given.output.resolve()
     standin, build, installed = output / "Slicer-build", output / "build", output / "installed"
     make_standin(standin, given.slicer.resolve(), given.ctk.resolve(), given.launcher.resolve())
