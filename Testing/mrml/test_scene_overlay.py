@@ -53,6 +53,36 @@ def test_a_scan_that_was_not_shown_is_brought_into_the_views(scene, scan, a_slic
     assert [matrix.GetElement(row, 3) for row in range(3)] == pytest.approx([0.5, -34.5, 18.5])
 
 
+def test_a_scan_is_brought_into_a_view_that_was_dragged_away(scene, scan, a_slice_node) -> None:
+    scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    a_slice_node.SetSliceOrigin(500.0, -300.0, 0.0)  # as Slicer does when the mouse drags a slice
+    overlay.show_in_slices(scene, scan)
+    assert pixel(a_slice_node, (-0.5, 34.5, 18.5)) == pytest.approx((200.0, 100.0))  # the view's middle
+
+
+def test_a_view_that_was_dragged_away_does_not_have_the_point_of_its_slice(scene, a_slice_node) -> None:
+    point = (1.0, 2.0, 9.0)
+    a_slice_node.JumpSliceByCentering(-1.0, -2.0, 9.0)
+    a_slice_node.SetFieldOfView(40.0, 20.0, 1.0)
+    assert overlay.in_view(scene, point)
+    a_slice_node.SetSliceOrigin(0.0, 11.0, 0.0)  # half the height is 10 mm
+    assert not overlay.in_view(scene, point)
+    a_slice_node.JumpSliceByOffsetting(0.0, 0.0, 0.0)
+    a_slice_node.SetSliceOrigin(19.0, 9.0, 0.0)
+    assert overlay.in_view(scene, point)
+    overlay.jump_to(scene, point, centre=True)
+    assert pixel(a_slice_node, point) == pytest.approx((200.0, 100.0))
+
+
+def pixel(node, lps) -> tuple[float, float]:
+    """Where a slice view draws a point, from its lower left corner."""
+    import vtk
+
+    to_xy = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), to_xy)
+    return to_xy.MultiplyPoint((-lps[0], -lps[1], lps[2], 1.0))[:2]
+
+
 def test_views_stay_where_they_are_while_the_scan_stays(scene, scan, a_slice_node) -> None:
     scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     overlay.show_in_slices(scene, scan)

@@ -149,7 +149,8 @@ def in_view(scene: Node, lps: Sequence[float]) -> bool:
     for node in nodes_of(scene, "vtkMRMLSliceNode"):
         matrix = node.GetSliceToRAS()
         axes = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-        across = np.abs(np.linalg.solve(axes, ras)[:2])
+        # A view that was dragged or zoomed with the mouse has its middle elsewhere than its slice.
+        across = np.abs(np.linalg.solve(axes, ras)[:2] - node.GetXYZOrigin()[:2])
         if (across > np.array(node.GetFieldOfView()[:2]) / 2).any():
             return False
     return True
@@ -181,6 +182,7 @@ def zoom_to(
         node.SetFieldOfView(height_needed * columns / max(rows, 1), height_needed, node.GetFieldOfView()[2])
         for row, value in enumerate(axes @ middle):
             rotation.SetElement(row, 3, float(value))
+        node.SetSliceOrigin(0.0, 0.0, 0.0)  # what dragging with the mouse changes
         node.UpdateMatrices()
 
 
