@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import TransferRiskLib
 from TransferRiskLib.jobs.interpreters import VARIABLE, find_interpreter
+from TransferRiskLib.mrml.nodes import patient_of
 from TransferRiskLib.places import is_folder
 from TransferRiskLib.session import installing
 from TransferRiskLib.session.desk import YES, Desk, Verdict, demand, no
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.jobs import Jobs
-from TransferRiskLib.session.patients import patient_of_row
 from TransferRiskLib.session.privacy import Scrubber
 from TransferRiskLib.tasks.requests import ProbeRequest
 from TransferRiskLib.tasks.results import DeviceReport, ProbeResult
@@ -283,12 +284,16 @@ class Environment:
         drawings."""
         state, scene = self._desk.state, self._desk.scene
         names = {row.name for row in state.cases} | {row.name for row in state.scans}
-        names |= {patient_of_row(self._desk, row) for row in state.cases}
         names |= {mapped.case for run in state.runs for mapped in run.cases}
+        patients = {row.patient.strip() for row in state.cases}
         for kind in ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode"):
             for number in range(scene.GetNumberOfNodesByClass(kind)):
-                names.add(scene.GetNthNodeByClass(number, kind).GetName())
-        return {name for name in names if name}
+                node = scene.GetNthNodeByClass(number, kind)
+                names.add(node.GetName())
+                patients.add(patient_of(node) or "")
+        # "Doe^Jane" of DICOM is "jane_doe" elsewhere.
+        parts = {part for patient in patients for part in re.split(r"[\^,;\s_]+", patient)}
+        return {name for name in names | patients | {part for part in parts if len(part) > 2} if name}
 
     def _keep(self, report: ProbeResult) -> None:
         self._report = report

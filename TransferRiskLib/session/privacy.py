@@ -1,54 +1,105 @@
-"""Texts for a bug report without what could name a patient."""
+r"""Texts for a bug report without what could name a patient.
+
+Nobody can tell where a path with blanks ends in a sentence, so the rest of a line goes with it unless a
+quote, a known ending or a colon says otherwise: better a report that tells too little than one that tells a
+name.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
 
-_OWN_CODE = re.compile(r"(TransferRiskLib|site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]")
-_QUOTED = re.compile(r"([\"'“])((?:[A-Za-z]:)?[/\\][^\"'”\n]*)([\"'”])")
-_BARE = re.compile(r"(?<![\w<>/\\.%])((?:[A-Za-z]:[/\\]|/(?=[\w.~-]))[^\s\"'<>|:;,)]*)")
-_AT_FRONT = re.compile(r"(^|Error: )((?:[A-Za-z]:)?[/\\][^\n\"'<>|]*?)(?=: |$)", re.MULTILINE)
-"""The file that an error is about; blanks in its path do not end it."""
+_PATH = re.compile(
+    r"""(?<![A-Za-z0-9])[A-Za-z]:[/\\]   # a drive
+    |[A-Za-z][A-Za-z0-9+.-]*://          # file:///
+    |\\\\(?=[\w?.])                      # a server
+    |(?<![\w<>%/.)\]])/(?=\S)            # /data, but not T1/T2 or %/s
+    |(?<![\w.])\.{1,2}[/\\]              # ../
+    |(?<![\w/\\])~\w*[/\\]               # ~/""",
+    re.VERBOSE,
+)
+_PROGRAM = re.compile(
+    r"(?:TransferRiskLib|site-packages|dist-packages|lib[/\\]+python3\.\d+)"
+    r"[/\\]+[\w.-]+(?:[/\\]+[\w.-]+)*?\.(?:py|so|pyd|dll)(?!\w)"
+)
+_WEB = re.compile(
+    r"https?://(?:[\w-]+\.)*(?:pytorch|python|pypi|numpy|scipy|monai|slicer|github)\.\w+(?:/[\w./#-]*)?"
+)
+_IMAGE = r"\.(?:nii(?:\.gz)?|(?:seg\.)?nrrd|nhdr|mh[ad]|hdr|img|dcm|gipl|mg[zh]|tiff?|vtk|stl|mrml|mrb)(?!\w)"
+_FILE = re.compile(rf"[^\s\"'“”]+{_IMAGE}", re.IGNORECASE)
+_ENDING = re.compile(
+    rf".*(?:{_IMAGE}|\.(?:json|ya?ml|csv|txt|log|zip|npz|pth?|ts|safetensors|py)(?!\w))", re.IGNORECASE
+)
+_CLOSING = {'"': '"', "'": "'", "“": "”"}
 _SHORTEST = 2
+_KEPT = "\ue000{}\ue001"
+"""Stands for the name of a program's file while paths are taken out: characters for private use."""
 
 
 class Scrubber:
     """Replaces names and paths.
 
     Args:
-        names: What must not appear: names of cases, volumes, segmentations.
-        home: The user's folder; this user's by default.
+        names: What must not appear: names of cases, patients, volumes, segmentations. Upper and lower case,
+            and how accents are composed, make no difference.
     """
 
-    def __init__(self, names: Iterable[str], home: Path | None = None) -> None:
-        self._home = str(home if home is not None else Path.home())
-        known = sorted({name for name in names if len(name) >= _SHORTEST}, key=len, reverse=True)
+    def __init__(self, names: Iterable[str]) -> None:
+        plain = {unicodedata.normalize("NFC", name) for name in names}
+        # "strauss" and "STRAUSS" are longer than "Strauß".
+        spelt = {form for name in plain for form in (name, name.casefold(), name.upper())}
+        known = sorted({name for name in spelt if len(name) >= _SHORTEST}, key=len, reverse=True)
         # Whole words only: a case called "a1" must not blank out every other word.
-        self._names = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE) for name in known]
+        self._names = [
+            re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.IGNORECASE) for name in known
+        ]
 
     def scrub(self, text: str) -> str:
-        """The text with `<path>` and `<case>` in place of paths and names.
+        """The text with `<path>`, `<file>` and `<case>` in place of paths, names of images and names.
 
         Paths of program files keep the part that says which file of which library it is.
         """
-        text = _QUOTED.sub(lambda found: found[1] + _place(found[2]) + found[3], text)
-        text = self._below_home(text)
-        text = _AT_FRONT.sub(lambda found: found[1] + _place(found[2]), text)
-        text = _BARE.sub(lambda found: _place(found[1]), text)
+        lines = unicodedata.normalize("NFC", text).splitlines()
+        text = "\n".join(map(_without_paths, lines))
         for name in self._names:
             text = name.sub("<case>", text)
         return text
 
-    def _below_home(self, text: str) -> str:
-        """Paths of the user, blanks in them included: up to a colon, a quote, or the end of the line."""
-        if len(self._home) < _SHORTEST:
-            return text
-        rest = re.compile(re.escape(self._home) + r"[^\n\"'<>|]*?(?=: |[\"'\n]|$)", re.MULTILINE)
-        return rest.sub(lambda found: _place(found[0]), text)
+
+def _without_paths(line: str) -> str:
+    kept: list[str] = []
+
+    def keep(text: str) -> str:
+        kept.append(text)
+        return _KEPT.format(len(kept) - 1)
+
+    line = _WEB.sub(lambda found: keep(found[0]), line)
+    while (program := _PROGRAM.search(line)) is not None:
+        before = line[: program.start()]
+        first = _PATH.search(before)
+        before = before[: first.start()] if first is not None else before
+        line = before + keep(f"<path>/{program[0]}") + line[program.end() :]
+    line = _FILE.sub("<file>", _without_path(line))
+    for number, text in enumerate(kept):
+        line = line.replace(_KEPT.format(number), text)
+    return line
 
 
-def _place(path: str) -> str:
-    code = _OWN_CODE.search(path)
-    return f"<path>/{path[code.start() :]}" if code is not None else "<path>"
+def _without_path(line: str) -> str:
+    """Without all from the first path to the end of the last one."""
+    first = _PATH.search(line)
+    if first is None:
+        return line
+    before, path = line[: first.start()], line[first.start() :]
+    last = path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
+    closing = _CLOSING.get(before[-1:], "")
+    if closing and closing in last:
+        rest = last[last.rindex(closing) :]
+    elif ending := _ENDING.match(last):
+        rest = last[ending.end() :]
+    else:
+        _name, colon, rest = last.partition(": ")
+        rest = colon + rest
+    return f"{before}<path>{rest}"
