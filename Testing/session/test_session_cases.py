@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from case_files import image_values, put
+from vtk.util.numpy_support import vtk_to_numpy
 
 from TransferRiskLib.cases.labels import UNLABELLED
 from TransferRiskLib.cases.simulate import simulate_cohort
@@ -143,6 +144,23 @@ def test_unmapped_segments_are_labels_of_their_own_name_and_none_is_unlabelled(s
     stage.cases.set_label(one, "posterior", "ANTERIOR")
     assert stage.cases.target_labels().names == ("background", "anterior"), "the model's spelling"
     np.testing.assert_array_equal(indices(stage, one), np.minimum(whole, 1))
+
+
+@pytest.mark.parametrize("meaning", [None, "background"])
+def test_a_case_in_which_no_label_is_drawn_is_not_complete(stage, scene, one, meaning):
+    segmentation = scene.GetFirstNodeByName("Anna_label").GetSegmentation()
+    stage.cases.set_label(one, "posterior", meaning)
+    assert stage.cases.missing(one) == [] and stage.cases.is_labelled(one)
+    assert segmentation.GetNumberOfLayers() == 1, "two segments share a label map"
+    image = segmentation.GetLayerDataObject(0)
+    drawn = vtk_to_numpy(image.GetPointData().GetScalars())
+    drawn[drawn == segmentation.GetSegment("anterior").GetLabelValue()] = 0
+    image.Modified()
+    assert stage.cases.missing(one) == ["Nothing is drawn in what stands for a label: anterior."]
+    assert "Nothing is drawn" in stage.maps.can_compute()[1]
+    assert stage.cases.usable_unlabelled() == list(stage.cases.rows), "worth annotating"
+    stage.cases.set_label(one, "posterior", "posterior")
+    assert stage.cases.missing(one) == []
 
 
 def test_segments_that_differ_in_capitals_alone_are_told_apart(stage, scene, one):

@@ -343,3 +343,25 @@ def test_cards_of_the_driver_are_found_where_its_tool_is(monkeypatch, tmp_path):
     assert probing.nvidia_cards() == ("NVIDIA H200",)
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert probing.nvidia_cards() == ()
+
+
+def test_a_chosen_device_that_is_not_there_is_pointed_out_before_a_job(stage, report, bundle, add_scan):
+    stage.models.add(bundle)
+    add_scan("a")
+    stage.cases.add_from_scene()
+    environment = stage.environment
+    environment.set_device("cuda:1")
+    assert stage.maps.can_compute()[0], "nobody knows yet"
+    report(REPORTS["all is well"][0])
+    assert environment.warnings() == ("The chosen device cuda:1 is not there: choose another one.",)
+    for verdict in (
+        stage.maps.can_compute,
+        stage.adapting.can_start,
+        stage.models.can_rank,
+        stage.adapting.can_measure,
+    ):
+        assert verdict() == (False, "The device cuda:1 is not there: choose another one in section 6.")
+    assert environment.can_probe()[0] and stage.cases.can_add_folder()[0]
+    for device in ("cuda", "cuda:0", "cpu", "auto"):
+        environment.set_device(device)
+        assert environment.warnings() == () and stage.maps.can_compute()[0]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import vtk
 
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.jobs import events
@@ -427,3 +428,58 @@ def test_removed_maps_are_not_found_again_in_the_scans_of_the_next_patients(
     assert mapped.maps.can_show() == (False, "The maps of this run are not in the scene any more.")
     mapped.maps.remove_run("Transfer risk 1 (tiny)")
     assert [node.GetScene() for node in others] == [scene] * 4
+
+
+def test_the_worst_spot_is_where_the_map_is_shown_when_all_was_moved(mapped, scene, views):
+    _, view = views
+    move = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 3, 5.0)
+    move.SetMatrixTransformToParent(matrix)
+    for node in [scene.GetFirstNodeByName("case1"), *map_nodes(scene, mapped, "case1")]:
+        node.SetAndObserveTransformNodeID(move.GetID())
+    mapped.maps.jump_to_worst("case1")
+    assert view.GetSliceOffset() == pytest.approx(13.0 + 5.0)
+    assert mapped.maps.remark() == ""
+
+
+@pytest.mark.parametrize("how", ["transform", "hardened", "replaced"])
+def test_a_scan_that_was_moved_under_its_map_is_pointed_out(mapped, scene, how):
+    scan = scene.GetFirstNodeByName("case0")
+    assert mapped.maps.remark() == ""
+    if how == "replaced":
+        scan.SetSpacing(2.0, 2.0, 2.0)
+    else:
+        move = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 1.0)
+        move.SetMatrixTransformToParent(matrix)
+        scan.SetAndObserveTransformNodeID(move.GetID())
+        if how == "hardened":
+            scan.HardenTransform()
+    told = []
+    mapped.subscribe(told.append)
+    mapped.tick(), mapped.tick()
+    assert "maps" in told or how == "replaced", "the window asks again"
+    assert mapped.maps.remark().startswith("The scan of case0 was moved")
+    mapped.maps.show_case("case1")
+    assert mapped.maps.remark() == ""
+
+
+def test_maps_whose_files_were_moved_do_not_pass_for_maps(mapped, scene, views):
+    composite, _ = views
+    for node in map_nodes(scene, mapped, "case0"):
+        node.SetAndObserveImageData(None)
+    assert mapped.maps.kinds() == () and mapped.maps.can_show() == (True, "")
+    assert mapped.maps.can_adjust() == (False, "No map is shown.")
+    mapped.maps.refresh()
+    assert composite.GetForegroundVolumeID() is None
+    for node in map_nodes(scene, mapped, "case1"):
+        node.SetAndObserveImageData(None)
+    lost = (False, "The files of this run's maps could not be read: compute them again.")
+    assert mapped.maps.can_show() == mapped.maps.can_adjust() == lost
+
+
+def map_nodes(scene, session, name):
+    case = next(c for c in session.maps.shown.cases if c.case == name)
+    return [scene.GetNodeByID(identity) for identity in case.maps.values()]

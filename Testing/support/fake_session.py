@@ -115,6 +115,7 @@ class FakeSession:
             histogram=lambda: ((0.0, 1.0, 2.0), {"GM": (5, 3)}),
             show_histogram=lambda: "histogram chart",
             score_sentence=lambda: "tissue-t1w tells 71 % of what there is to know about the labels here.",
+            remark=lambda: "",
         )
         audit = (("Label", "Transferred", "From scratch", "Difference"), (("GM", "0.81", "0.74", "+0.07"),))
         self.adapting = self._part(

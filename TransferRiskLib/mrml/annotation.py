@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from TransferRiskLib.cases.labels import Label, LabelScheme
@@ -49,6 +51,24 @@ def filled_layers(node: Node) -> list[tuple[Node, tuple[str, ...]]]:
         if scalars is None or not data.IsA("vtkImageData") or scalars.GetRange()[1] > 0:
             found.append((data, tuple(segmentation.GetSegmentIDsForLayer(number))))
     return found
+
+
+def holds_any(node: Node, identifiers: Collection[str]) -> bool:
+    """Whether any of some segments, by ID, holds anything. Voxels are looked at only where they share their
+    label map with others."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    segmentation = node.GetSegmentation()
+    for data, sharing in filled_layers(node):
+        wanted = [identifier for identifier in sharing if identifier in identifiers]
+        if wanted and len(wanted) == len(sharing):
+            return True
+        if wanted:
+            voxels = vtk_to_numpy(data.GetPointData().GetScalars())
+            values = (segmentation.GetSegment(identifier).GetLabelValue() for identifier in wanted)
+            if any(bool((voxels == value).any()) for value in values):
+                return True
+    return False
 
 
 def can_be_sampled(node: Node) -> bool:

@@ -5,7 +5,7 @@ Works on any `vtkMRMLScene`: desktop Slicer's `slicer.mrmlScene` or a headless o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,10 @@ def geometry_of(node: Node) -> Geometry:
         GeometryError: the node stands under a transform, so that its own grid is not where it is shown.
     """
     refuse_transform(node)
+    return _own_grid(node)
+
+
+def _own_grid(node: Node) -> Geometry:
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
@@ -177,6 +181,19 @@ def put_beside(node: Node, other: Node) -> None:
     tree = _subject_hierarchy(node.GetScene())
     if tree is not None and (item := tree.GetItemByDataNode(other)):
         put_in_folder(node, tree.GetItemParent(item))
+
+
+def lie_alike(first: Node, second: Node) -> bool:
+    """Whether two volumes have one grid, and stand under the same transforms."""
+    transforms = first.GetParentTransformNode(), second.GetParentTransformNode()
+    return transforms[0] is transforms[1] and _own_grid(first).difference(_own_grid(second)) is None
+
+
+def in_world(node: Node, lps: Sequence[float]) -> tuple[float, float, float]:
+    """Where a point of a node, LPS mm, is shown: under the transforms that the node stands under, LPS mm."""
+    ras = [0.0, 0.0, 0.0]
+    node.TransformPointToWorld((-lps[0], -lps[1], lps[2]), ras)
+    return -ras[0], -ras[1], ras[2]
 
 
 def patient_of(node: Node) -> str | None:

@@ -35,7 +35,7 @@ class RiskMapPanel(Panel):
 
     def refresh(self) -> None:
         maps, ui, display = self.session.maps, self.ui, self.session.maps.display
-        say(ui.scoreLabel, maps.score_sentence())
+        say(ui.scoreLabel, " ".join(filter(None, (maps.score_sentence(), maps.remark()))))
         runs, cases, kinds = self._runs(), self._cases(), self._kinds()
         choose_from(ui.runCombo, runs, position(runs, display.run))
         choose_from(ui.mapCaseCombo, cases, position(cases, display.case))

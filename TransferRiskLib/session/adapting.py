@@ -139,7 +139,7 @@ class Adapting:
 
     def can_measure(self) -> Verdict:
         """Whether the speed with the chosen model can be measured now."""
-        for verdict in (self._jobs.can_start, self._models.can_use, self._settings_verdict):
+        for verdict in (self._jobs.can_compute, self._models.can_use, self._settings_verdict):
             ok, reason = verdict()
             if not ok:
                 return no(reason)
@@ -156,7 +156,7 @@ class Adapting:
     def can_start(self) -> Verdict:
         """Whether an adaptation can start."""
         verdicts = (
-            self._jobs.can_start, self._models.can_use, self._cases.can_use_labelled,
+            self._jobs.can_compute, self._models.can_use, self._cases.can_use_labelled,
             self._rows_verdict, self._settings_verdict,
         )  # fmt: skip
         for verdict in verdicts:
@@ -183,7 +183,7 @@ class Adapting:
 
     def can_resume(self) -> Verdict:
         """Whether there is an unfinished adaptation whose files are there."""
-        ok, reason = self._jobs.can_start()
+        ok, reason = self._jobs.can_compute()
         if not ok:
             return no(reason)
         if self.unfinished is not None:

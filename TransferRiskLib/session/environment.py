@@ -98,6 +98,9 @@ class Environment:
                     "{card}: update the NVIDIA driver, or install a matching PyTorch."
                 )
                 found.append(text.format(version=report.cuda, card=report.nvidia[0]))
+        if self._jobs.lacks(self.device):
+            text = _("The chosen device {device} is not there: choose another one.")
+            found.append(text.format(device=self.device))
         return tuple(found)
 
     # -- choices --------------------------------------------------------------------------------
@@ -154,7 +157,7 @@ class Environment:
             find_interpreter(path)
         self._desk.settings.set("Interpreter", path)
         self._jobs.disconnect()
-        self._report = None
+        self._report = self._jobs.devices = None
         self._desk.tell("environment")
 
     def can_release(self) -> Verdict:
@@ -297,6 +300,9 @@ class Environment:
 
     def _keep(self, report: ProbeResult) -> None:
         self._report = report
+        # Without a torch that works nothing is known of devices.
+        usable = report.versions.get("torch") and not report.problem
+        self._jobs.devices = tuple(device.device for device in report.devices) if usable else None
         self._desk.tell("environment")
 
 

@@ -12,7 +12,7 @@ from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.events import Event
 from TransferRiskLib.records import from_json
-from TransferRiskLib.session.desk import YES, Connect, Desk, Verdict, Worker, demand, no
+from TransferRiskLib.session.desk import YES, Connect, Desk, Verdict, Worker, demand, no, prediction_settings
 from TransferRiskLib.session.job_plans import JobProgress, Outcome, Plan
 from TransferRiskLib.session.running_job import RunningJob
 from TransferRiskLib.wording import wording
@@ -37,6 +37,8 @@ class Jobs:
         self._outcome: Outcome | None = None
         self._messages: deque[str] = deque(maxlen=_MESSAGES)
         self._held = ""
+        self.devices: tuple[str, ...] | None = None
+        """Devices that the worker reported; None before it was asked."""
 
     @property
     def busy(self) -> bool:
@@ -70,6 +72,24 @@ class Jobs:
         if self._running is None:
             return YES
         return no(_("Wait until the running job has ended: {job}.").format(job=self._running.plan.title))
+
+    def can_compute(self) -> Verdict:
+        """As `can_start`, for a job that works on the chosen device."""
+        ok, reason = self.can_start()
+        if not ok:
+            return no(reason)
+        device = prediction_settings(self._desk.settings).device
+        if not self.lacks(device):
+            return YES
+        return no(
+            _("The device {device} is not there: choose another one in section 6.").format(device=device)
+        )
+
+    def lacks(self, device: str) -> bool:
+        """Whether the worker reported its devices, and this is none of them."""
+        if self.devices is None or device in ("auto", "cpu"):
+            return False
+        return not any(known == device or known.partition(":")[0] == device for known in self.devices)
 
     def hold(self, reason: str) -> None:
         """Let no job start, for a reason in words; an empty one lets them start again."""

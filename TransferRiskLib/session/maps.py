@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from TransferRiskLib.errors import CaseError
 from TransferRiskLib.mrml import heat, overlay, plots
-from TransferRiskLib.mrml.nodes import folder_of, remove_emptied_folders
+from TransferRiskLib.mrml.nodes import folder_of, in_world, lie_alike, remove_emptied_folders
 from TransferRiskLib.mrml.removal import remove_with_belongings
 from TransferRiskLib.mrml.styles import STYLES, style_of
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
@@ -50,7 +50,7 @@ class Maps:
 
     def can_compute(self) -> Verdict:
         """Whether there is a model and a complete labelled case."""
-        for ok, reason in (self._jobs.can_start(), self._can_use_model(), self._cases.can_use_labelled()):
+        for ok, reason in (self._jobs.can_compute(), self._can_use_model(), self._cases.can_use_labelled()):
             if not ok:
                 return no(reason)
         return YES
@@ -94,9 +94,12 @@ class Maps:
         run = self.shown
         if run is None:
             return no(_("Compute risk maps first."))
-        if all(self._desk.node(node) is None for case in run.cases for node in case.maps.values()):
-            return no(_("The maps of this run are not in the scene any more."))
-        return YES
+        maps = [identity for case in run.cases for identity in case.maps.values()]
+        if any(self._map(identity) is not None for identity in maps):
+            return YES
+        if any(self._desk.node(identity) is not None for identity in maps):
+            return no(_("The files of this run's maps could not be read: compute them again."))
+        return no(_("The maps of this run are not in the scene any more."))
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of map of the shown case that are in the scene."""
@@ -189,7 +192,7 @@ class Maps:
         """Make the views show what `display` says."""
         case = self._shown_case()
         scan = self._desk.node(case.scan) if case is not None else None
-        node = self._desk.node(case.maps.get(self.display.kind)) if case is not None else None
+        node = self._map(case.maps.get(self.display.kind)) if case is not None else None
         if scan is None and node is None:
             return
         overlay.show_in_slices(self._desk.scene, scan, node, self.display.opacity)
@@ -210,8 +213,10 @@ class Maps:
             return
         if self._desk.node(found.scan) is None:
             raise CaseError(_("The scan of “{case}” is not in the scene any more.").format(case=case))
-        hidden = not overlay.in_view(self._desk.scene, found.worst_lps)
-        overlay.jump_to(self._desk.scene, found.worst_lps, centre=hidden)
+        shown = next(iter(self._nodes_of(found)), None)
+        worst = found.worst_lps if shown is None else in_world(shown, found.worst_lps)
+        hidden = not overlay.in_view(self._desk.scene, worst)
+        overlay.jump_to(self._desk.scene, worst, centre=hidden)
 
     def remove_run(self, name: str) -> None:
         """Remove a run with its nodes from the scene; a segmentation that became an annotation stays."""
@@ -287,6 +292,17 @@ class Maps:
             sentences.append(text.format(labels=", ".join(run.score.unnamed)))
         return " ".join(sentences)
 
+    def remark(self) -> str:
+        """What is to be known of the shown case's maps before they are trusted; empty when nothing is."""
+        case = self._shown_case()
+        scan = self._desk.node(case.scan) if case is not None else None
+        if case is None or scan is None or scan.GetImageData() is None:
+            return ""
+        if all(lie_alike(scan, node) for node in self._nodes_of(case)):
+            return ""
+        text = _("The scan of {case} was moved or replaced after it was mapped: its maps lie where it was.")
+        return text.format(case=case.case)
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _shown_case(self) -> MappedCase | None:
@@ -297,7 +313,16 @@ class Maps:
 
     def _kinds_of(self, case: MappedCase | None) -> tuple[str, ...]:
         maps = case.maps if case is not None else {}
-        return tuple(kind for kind in MAP_KINDS if self._desk.node(maps.get(kind)) is not None)
+        return tuple(kind for kind in MAP_KINDS if self._map(maps.get(kind)) is not None)
+
+    def _map(self, identity: str | None) -> Node | None:
+        """A map of that ID; None where it is gone, or a scene was opened whose files are."""
+        node = self._desk.node(identity)
+        return node if node is not None and node.GetImageData() is not None else None
+
+    def _nodes_of(self, case: MappedCase) -> list[Node]:
+        found = (self._map(identity) for identity in case.maps.values())
+        return [node for node in found if node is not None]
 
     def _refresh_chart(self) -> None:
         """A chart that is open shows the shown run, or nothing."""
@@ -306,7 +331,7 @@ class Maps:
 
     def _nodes(self, kind: str) -> list[Node]:
         run = self.shown
-        found = [self._desk.node(case.maps.get(kind)) for case in (run.cases if run is not None else ())]
+        found = [self._map(case.maps.get(kind)) for case in (run.cases if run is not None else ())]
         return [node for node in found if node is not None]
 
     def _made_by(self, run: MapRun) -> list[Node]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from TransferRiskLib.cases.case_names import same_contrast
 from TransferRiskLib.cases.channels import COVERED
-from TransferRiskLib.cases.labels import BACKGROUND
 from TransferRiskLib.models.card import ModelCard
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.mrml.boxes import Box
@@ -15,7 +14,7 @@ from TransferRiskLib.mrml.nodes import geometry_of, is_sheared
 from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.guessing import contrast_of
 from TransferRiskLib.session.row_volumes import volumes_for
-from TransferRiskLib.session.segment_labels import meanings
+from TransferRiskLib.session.segment_labels import is_annotated, label_segments, meanings
 from TransferRiskLib.session.state import CaseRow, ScanRow
 from TransferRiskLib.volumes.geometry import Geometry
 from TransferRiskLib.wording import wording
@@ -96,12 +95,20 @@ def missing_annotation(desk: Desk, row: CaseRow, channels: Sequence[str]) -> lis
                 "Segmentations, under Representations."
             )
         )
-    else:
-        targets = [target for _id, _segment, target in meanings(desk, row)]
-        if all(target is None or target.casefold() == BACKGROUND for target in targets):
-            found.append(_("None of its segments stands for a label."))
     found = [text.format(name=node.GetName()) for text in found]
+    if not found:
+        found = _missing_labels(desk, row)
     return found + (_missing_roi(desk.node(row.roi), grid) if row.region == "roi" else [])
+
+
+def _missing_labels(desk: Desk, row: CaseRow) -> list[str]:
+    labels = label_segments(desk, row)
+    if not labels:
+        return [_("None of its segments stands for a label.")]
+    if is_annotated(desk, row):
+        return []
+    names = ", ".join(segment.name for i, segment, _target in meanings(desk, row) if i in labels)
+    return [_("Nothing is drawn in what stands for a label: {names}.").format(names=names)]
 
 
 def _missing_roi(roi: Node | None, grid: Geometry | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from TransferRiskLib.cases.labels import Label
+from TransferRiskLib.cases.labels import BACKGROUND, Label
 from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.state import CaseRow
@@ -29,6 +29,23 @@ def meanings_in(node: Node, row: CaseRow) -> tuple[Meaning, ...]:
     """As `meanings`, where the row's segmentation is at hand."""
     segments = annotation.segments_by_id(node).items()
     return tuple((i, segment, row.labels.get(i, segment.name)) for i, segment in segments)
+
+
+def label_segments(desk: Desk, row: CaseRow) -> frozenset[str]:
+    """IDs of the segments of a row that stand for a label: neither background nor unlabelled."""
+    found = meanings(desk, row)
+    return frozenset(
+        i for i, _segment, label in found if label is not None and label.casefold() != BACKGROUND
+    )
+
+
+def is_annotated(desk: Desk, row: CaseRow) -> bool:
+    """Whether anything is drawn in a segment of a row that stands for a label."""
+    node = desk.node(row.segmentation)
+    if node is None:
+        return False
+    key = ("annotated", row.key, row.segmentation)
+    return desk.once(key, lambda: annotation.holds_any(node, label_segments(desk, row)))
 
 
 def carried(labels: Meanings, before: Node | None, after: Node | None) -> dict[str, str | None]:

@@ -142,7 +142,7 @@ class Segmenting:
 
     def can_segment(self) -> Verdict:
         """Whether there is a model and a complete ticked scan."""
-        ok, reason = self._jobs.can_start()
+        ok, reason = self._jobs.can_compute()
         if not ok:
             return no(reason)
         model = self.model

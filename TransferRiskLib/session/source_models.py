@@ -149,7 +149,7 @@ class SourceModels:
 
     def can_rank(self) -> Verdict:
         """Whether the models can be compared on the cases."""
-        ok, reason = self._jobs.can_start()
+        ok, reason = self._jobs.can_compute()
         if not ok:
             return no(reason)
         ok, reason = self._cases.can_compare()

@@ -17,7 +17,7 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.loading import LoadCases
 from TransferRiskLib.session.patients import found_patient
 from TransferRiskLib.session.row_volumes import volumes_for, with_volume
-from TransferRiskLib.session.segment_labels import Meanings, carried, meanings
+from TransferRiskLib.session.segment_labels import Meanings, carried, is_annotated, meanings
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion, suggestions_now
 from TransferRiskLib.session.target_labels import lacking, scheme_to_draw, target_scheme
@@ -86,9 +86,8 @@ class TargetCases:
         ]
 
     def is_labelled(self, key: str) -> bool:
-        """Whether the row has a segmentation with anything in it."""
-        node = self._desk.node(self._desk.state.case(key).segmentation)
-        return node is not None and not annotation.is_empty(node)
+        """Whether anything is drawn in the row that stands for a label."""
+        return is_annotated(self._desk, self._desk.state.case(key))
 
     def usable_labelled(self) -> list[CaseRow]:
         """Rows that lack nothing."""
@@ -272,7 +271,7 @@ class TargetCases:
 
     def can_suggest_next(self) -> Verdict:
         """Whether there are statistics (of a risk map) and scans without annotation."""
-        ok, reason = self._jobs.can_start()
+        ok, reason = self._jobs.can_compute()
         if not ok:
             return no(reason)
         if not self._desk.state.model:

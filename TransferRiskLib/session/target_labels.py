@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from TransferRiskLib.cases.labels import BACKGROUND, Label, LabelScheme
-from TransferRiskLib.mrml import annotation
 from TransferRiskLib.session.desk import Desk
-from TransferRiskLib.session.segment_labels import meanings
+from TransferRiskLib.session.segment_labels import is_annotated, meanings
 from TransferRiskLib.session.state import CaseRow
 
 
@@ -53,7 +52,7 @@ def scheme_to_draw(desk: Desk, rows: Iterable[CaseRow], known: LabelScheme | Non
     own = target_scheme(desk, rows, known)
     if own is None or known is None:
         return own or known
-    drawn = target_scheme(desk, (row for row in rows if _is_drawn(desk, row)), known)
+    drawn = target_scheme(desk, (row for row in rows if is_annotated(desk, row)), known)
     models = _names(known)
     if drawn is not None and not _names(drawn) & models:
         return own
@@ -75,11 +74,6 @@ def lacking(desk: Desk, row: CaseRow, scheme: LabelScheme) -> LabelScheme | None
         there |= {name.casefold() for name in (segment.name, label) if name is not None}
     missing = [label for label in scheme.foreground if label.name.casefold() not in there]
     return _numbered(missing) if missing else None
-
-
-def _is_drawn(desk: Desk, row: CaseRow) -> bool:
-    node = desk.node(row.segmentation)
-    return node is not None and not annotation.is_empty(node)
 
 
 def _names(scheme: LabelScheme) -> set[str]:
