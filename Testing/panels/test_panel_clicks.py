@@ -352,6 +352,18 @@ def test_advanced_refused_value_becomes_a_line_and_goes_back(desk: SimpleNamespa
     assert line.text == "0.25, 0.5, 0.75"
 
 
+def test_advanced_refusal_names_the_setting_as_the_window_does(desk: SimpleNamespace) -> None:
+    from TransferRiskLib.errors import SettingsError
+
+    refused = 'AdaptationSettings.weight_refresh[0] must be a number, not "often".'
+    desk.session.adapting.errors["set_option"] = SettingsError(refused)
+    setting = option(desk, "weight_refresh")
+    setting.widget.setText("often")
+    setting.widget.editingFinished.emit()
+    desk.tick()
+    assert desk.ui.messageLabel.text == f'“{setting.option.text}” must be a number, not "often".'
+
+
 def test_advanced_levels_of_augmentation(desk: SimpleNamespace) -> None:
     from dataclasses import asdict
 

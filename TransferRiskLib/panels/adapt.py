@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ctk
@@ -117,11 +118,18 @@ class AdaptPanel(Panel):
         def change() -> None:
             try:
                 self.session.adapting.set_option(*changed(self.session.adapting.settings, field, value))
-            except TransferRiskError:
+            except TransferRiskError as error:
                 self.stale = True  # a refused value goes back to what holds
+                error.message = self._in_words(error.message, field)
                 raise
 
         self.attempt(change)
+
+    def _in_words(self, message: str, field: str) -> str:
+        """The setting as the window calls it, where a message has the name that the library gives it."""
+        text = next(one.option.text for one in self._options if one.option.field == field)
+        known = rf"\bAdaptationSettings\.{re.escape(field)}(?:\[\d+\])?"
+        return re.sub(known, lambda _found: f"“{text}”", message)
 
     def _set_folder(self, folder: str) -> None:
         self.attempt(lambda: self.session.adapting.set_output_folder(folder))
