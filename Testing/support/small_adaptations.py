@@ -1,4 +1,4 @@
-"""Adaptations of one step: enough to have one behind a model."""
+"""Requests on few cases, and adaptations of one step: enough to have one behind a model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ from TransferRiskLib.tasks.adapt import adapt
 from TransferRiskLib.tasks.requests import AdaptRequest, CohortInput
 
 CPU = PredictionSettings(device="cpu", overlap=0.0)
+BRIEF = {
+    "steps": 4,
+    "probe_steps": 2,
+    "validate_every": 2,
+    "augmentation": AugmentationSettings.off(),
+    "batch_size": 1,
+}
+"""Settings with which every part of an adaptation has its turn."""
+
+
+def without_labels(cohort: Cohort) -> Cohort:
+    """The scans of a cohort."""
+    return Cohort(tuple(dataclasses.replace(case, labels=None) for case in cohort.cases))
 
 
 def part(cohort: Cohort, *numbers: int, prefix: str = "") -> CohortInput:

@@ -68,6 +68,7 @@ class SegmentScans(ExchangePlan):
             self._options.probabilities,
             self._options.uncertainty,
             self.prediction,
+            compress=False,  # read at once, then gone with the folder
         )
 
     def apply(self, result: Any) -> Iterator[str]:

@@ -83,7 +83,12 @@ class AdaptRequest:
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """Segment scans with a model; labels of the cases, if any, are ignored."""
+    """Segment scans with a model; labels of the cases, if any, are ignored.
+
+    Attributes:
+        compress: Write `.nii.gz`; else the volumes of floats are `.nii`, far quicker, for whoever reads
+            them at once.
+    """
 
     model: Path
     target: CohortInput
@@ -91,6 +96,7 @@ class SegmentRequest:
     probabilities: bool = False
     uncertainty: bool = True
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    compress: bool = True
 
 
 @dataclass(frozen=True)

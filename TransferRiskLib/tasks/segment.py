@@ -29,8 +29,9 @@ from TransferRiskLib.volumes.io import write_volume, write_volumes
 from TransferRiskLib.volumes.volume import Volume
 
 LABELMAP, SEGMENTATION = "segmentation.nii.gz", "segmentation.seg.nrrd"
-UNCERTAINTY, PROBABILITIES = "uncertainty.nii.gz", "probabilities.nii.gz"
-OUTPUTS = (LABELMAP, SEGMENTATION, UNCERTAINTY, PROBABILITIES)
+UNCERTAINTY, PROBABILITIES = "uncertainty.nii", "probabilities.nii"
+GZIP = ".gz"
+OUTPUTS = (LABELMAP, SEGMENTATION, *(f + end for f in (UNCERTAINTY, PROBABILITIES) for end in ("", GZIP)))
 """The files of a scan."""
 
 
@@ -53,7 +54,7 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
     given = scans_only(request.target)
     target = Target(given, model.card, labelled=None, check=False)
     volumes = int(request.uncertainty) + int(request.probabilities) * len(model.states)
-    demand_space(request.output, space_for_segmentations(target, volumes))
+    demand_space(request.output, space_for_segmentations(target, volumes, request.compress))
     done = []
     for case in target.cases:
         progress.check()
@@ -99,13 +100,14 @@ def _segment_one(
     labelmap, segmentation = folder / LABELMAP, folder / SEGMENTATION
     write_labelmap(indices, geometry, scheme, labelmap)
     write_seg_nrrd(indices, geometry, scheme, segmentation)
+    ending = GZIP if request.compress else ""
     uncertainty: Path | None = None
     if request.uncertainty:
-        uncertainty = folder / UNCERTAINTY
+        uncertainty = folder / f"{UNCERTAINTY}{ending}"
         write_volume(Volume(entropy(states), geometry), uncertainty)
     probabilities: Path | None = None
     if request.probabilities:
-        probabilities = folder / PROBABILITIES
+        probabilities = folder / f"{PROBABILITIES}{ending}"
         write_volumes([Volume(state, geometry) for state in states], probabilities)
     progress.artifact(segmentation, "segmentation")
     return SegmentedScan(case.name, labelmap, segmentation, probabilities, uncertainty)

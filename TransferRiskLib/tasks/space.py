@@ -58,9 +58,9 @@ def space_for_training(cases: Sequence[Prepared], model: SourceModel, asks_sourc
     return TRAINING * weights + (voxels * len(model.states) * FLOAT if asks_source else 0)
 
 
-def space_for_segmentations(target: Target, volumes: int) -> int:
-    """Bytes of some compressed float volumes of every scan; scans that cannot be read take none."""
-    return sum(_voxels(target)) * volumes * COMPRESSED
+def space_for_segmentations(target: Target, volumes: int, compress: bool) -> int:
+    """Bytes of some float volumes of every scan; scans that cannot be read take none."""
+    return sum(_voxels(target)) * volumes * (COMPRESSED if compress else FLOAT)
 
 
 def _voxels(target: Target) -> list[int]:
