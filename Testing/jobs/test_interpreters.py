@@ -68,6 +68,7 @@ def test_the_environment_is_a_copy_with_the_library_first():
     assert environment["PYTHONPATH"].split(os.pathsep) == [library, "x", "y"]
     assert environment["PYTHONHOME"] == "/slicer"
     assert environment["PYTHONIOENCODING"] == "utf-8" and environment["PYTHONUNBUFFERED"] == "1"
+    assert environment["PYTHONSAFEPATH"] == "1"
     chosen = worker_environment(Interpreter(Path(sys.executable), "setting"), base)
     assert chosen["PYTHONPATH"] == library and "PYTHONHOME" not in chosen
     assert dict(os.environ) == before and "PYTHONHOME" in base

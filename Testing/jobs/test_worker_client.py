@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from TransferRiskLib.errors import SettingsError
-from TransferRiskLib.jobs.client import WorkerClient
+from TransferRiskLib.jobs.client import WORKER, WorkerClient
 from TransferRiskLib.jobs.events import Artifact, Message, Metrics
 from TransferRiskLib.jobs.interpreters import Interpreter
 
@@ -357,7 +357,7 @@ def test_an_interpreter_that_cannot_be_started_is_named(tmp_path):
 
 
 def test_the_real_worker_answers_without_importing_heavy_libraries(a_client, run):
-    client = a_client(command=["-X", "importtime", "-m", "TransferRiskLib.jobs.worker"])
+    client = a_client(command=["-X", "importtime", *WORKER])
     job = client.submit("no-such-task", {})
     body = last(run(client, job), job)
     assert body.type == "SettingsError" and "rank" in body.hint

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from TransferRiskLib.jobs.client import WORKER
+from TransferRiskLib.jobs.interpreters import Interpreter, worker_environment
+
 LIBRARY = Path(__file__).resolve().parents[2]
 
 
@@ -72,3 +75,22 @@ def test_a_second_job_of_one_id_is_left_out_and_the_worker_goes_on(worker):
     # the first may have ended before the second came; then both were jobs of their own
     assert last.count("1") == 1 or not complaints
     assert worker.wait(20) == 0
+
+
+@pytest.mark.parametrize("knows_safe_path", [True, False], ids=["Python 3.11 and later", "Python 3.10"])
+def test_python_files_where_the_program_was_started_are_nobodys_modules(tmp_path, knows_safe_path):
+    for name in ("statistics", "random", "functools", "numpy", "TransferRiskLib"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('taken for a module')")
+    environment = worker_environment(Interpreter(Path(sys.executable), "setting"))
+    if not knows_safe_path:
+        del environment["PYTHONSAFEPATH"]
+    ended = subprocess.run(
+        [sys.executable, *WORKER],
+        input=b"",
+        capture_output=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=60,
+    )
+    assert ended.stderr == b"" and ended.returncode == 0
+    assert json.loads(ended.stdout)["kind"] == "started"

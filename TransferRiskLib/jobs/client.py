@@ -20,7 +20,13 @@ from TransferRiskLib.jobs.lines import Tail
 from TransferRiskLib.jobs.process import WorkerProcess
 from TransferRiskLib.records import to_json
 
-WORKER = ("-m", "TransferRiskLib.jobs.worker")
+WORKER = (
+    "-c",
+    "import sys; sys.path[:] = filter(None, sys.path); from TransferRiskLib.jobs.worker import run; run()",
+)
+"""`python -m TransferRiskLib.jobs.worker`, except that the folder in which the program was started is not
+searched for modules: a `statistics.py` there would shadow that of Python. `PYTHONSAFEPATH` says the same,
+but Python 3.10 does not know it, and reads modules with `-m` before the worker can leave the folder out."""
 
 
 @dataclass

@@ -64,7 +64,8 @@ def worker_environment(interpreter: Interpreter, base: Mapping[str, str] | None 
     """The environment of the worker; the parent's own is never changed.
 
     An interpreter that was chosen by hand is not Slicer's: Slicer's `PYTHONHOME` and `PYTHONPATH`
-    would make it load the wrong standard library, so they are left out.
+    would make it load the wrong standard library, so they are left out. Python files in the folder in which
+    the program was started are nobody's modules, neither for the worker nor for its children.
 
     Args:
         interpreter: What runs the worker.
@@ -78,7 +79,7 @@ def worker_environment(interpreter: Interpreter, base: Mapping[str, str] | None 
     library = str(Path(__file__).resolve().parents[2])
     paths = [library, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    environment.update(PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1", PYTHONUTF8="1")
+    environment.update(PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1", PYTHONUTF8="1", PYTHONSAFEPATH="1")
     return environment
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from TransferRiskLib.errors import Cancelled, SettingsError
 from TransferRiskLib.jobs import events
@@ -218,7 +218,12 @@ def _log_stream(descriptor: int) -> TextIO:
     return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Run a worker and end the process with it."""
     code = main()
     sys.stderr.flush()
     os._exit(code)  # threads that libraries left behind must not keep the process
+
+
+if __name__ == "__main__":
+    run()
