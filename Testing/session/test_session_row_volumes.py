@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from TransferRiskLib.cases.channels import check_covered
+from TransferRiskLib.errors import GeometryError
+from TransferRiskLib.jobs import events
 from TransferRiskLib.models.card_files import card_to_json, read_card
+from TransferRiskLib.mrml.nodes import volume_from_node
+from TransferRiskLib.session.handover import with_names
 from TransferRiskLib.session.row_volumes import volumes_for, with_volume
 from TransferRiskLib.session.state import CaseRow
 
@@ -173,6 +179,50 @@ def test_channels_that_lie_apart_are_said_before_anything_is_started(
     expected = f"The volume Anna_FLAIR covers {share} of Anna_T1: register the two and resample it first."
     assert stage.cases.missing(key) == ([] if share is None else [expected])
     assert stage.maps.can_compute()[0] is (share is None)
+
+
+@pytest.mark.parametrize("task", ["map", "adapt"])
+def test_a_failure_that_is_about_two_volumes_names_both(stage, models, add_scan, played, task):
+    stage.models.set_folder(str(models["both"].parent))
+    stage.models.choose(models["both"])
+    volume, _ = add_scan("Anna_T1")
+    add_scan("Anna_FLAIR", labelled=False)
+    stage.cases.add_from_scene()
+    if task == "map":
+        stage.maps.compute()
+    else:
+        stage.adapting.start()
+    while not played.submitted:
+        stage.tick()
+    first, other = played.submitted[0][1].target.cohort.cases[0].images.values()
+    grid = volume_from_node(volume).geometry
+    far = replace(grid, origin=(500.0, 0.0, 0.0))
+    with pytest.raises(GeometryError) as raised:  # what the worker would say, had the volume been moved
+        check_covered(far, other.path, grid, first.path)
+    error = raised.value
+    played.say(events.Failed("GeometryError", error.message, error.hint, error.file))
+    stage.tick()
+    text = stage.jobs.outcome.message
+    t1, flair = "Anna_T1 (T1 of Anna)", "Anna_FLAIR (FLAIR of Anna)"
+    assert text.startswith(f"{flair}: covers 0% of the box of {t1}; at least 90% is needed.")
+    assert f"{t1}: {grid.describe()}" in text and ".nrrd" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/t/x/0001.nrrd: is constant.", "a: is constant."),
+        ("beside 0001.nrrd.", "beside a."),
+        ("0002.nrrd, '0001.nrrd' and (0001.nrrd)", "0001.nrrd, 'a' and (a)"),
+        ("C:\\t\\0001.nrrd: 0003.nrrd", "C:\\t\\0001.nrrd: 0003.nrrd"),
+        ("/home/me/0001.nrrd", "/home/me/0001.nrrd"),
+        ("scan-0001.nrrd, x.0001.nrrd, 0001.nrrd.gz", "scan-0001.nrrd, x.0001.nrrd, 0001.nrrd.gz"),
+        ("10001.nrrd and 0001xnrrd", "10001.nrrd and 0001xnrrd"),
+    ],
+)  # fmt: skip
+def test_files_become_what_they_are_and_nothing_else_changes(text, expected):
+    assert with_names(text, {"/t/x/0001.nrrd": "a", "/t/x/0002.nrrd": "0001.nrrd"}) == expected
+    assert with_names(text, {}) == text
 
 
 def test_one_volume_for_two_channels_is_remarked_on(stage, scene, models, add_scan):

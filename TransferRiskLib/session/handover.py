@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -107,9 +108,26 @@ class Handover:
 
     def in_words(self, text: str) -> str:
         """A message of the worker with the names of nodes in place of file names."""
-        for path, name in self.names.items():
-            text = text.replace(path, name)
+        return with_names(text, self.names)
+
+
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """A message with what files are in place of their paths.
+
+    A message about two files of a case may give the second by its bare name: that is replaced too, where it
+    is no part of another word or path.
+
+    Args:
+        text: The message.
+        names: Path of a file to what it is; no two files have the same bare name.
+    """
+    if not names:
         return text
+    bare = {Path(path).name: name for path, name in names.items()}
+    # In one go: a node may be called as another one's file.
+    paths, files = ("|".join(map(re.escape, sorted(given, key=len, reverse=True))) for given in (names, bare))
+    pattern = rf"{paths}|(?<![\w./\\-])(?:{files})(?!\w|[./\\-]\w)"
+    return re.sub(pattern, lambda found: names.get(found[0]) or bare[found[0]], text)
 
 
 def held_nodes(desk: Desk, rows: Iterable[CaseRow | ScanRow]) -> Held:

@@ -23,7 +23,7 @@ from TransferRiskLib.places import is_file, is_folder
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Desk, prediction_settings
 from TransferRiskLib.session.guessing import other_contrasts
-from TransferRiskLib.session.handover import Handover
+from TransferRiskLib.session.handover import Handover, with_names
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.output import BUNDLE, FINISHED, INPUTS, new_run_folder
 from TransferRiskLib.session.stages import stage_in_words
@@ -143,9 +143,7 @@ class Adaptation(Plan):
                 self._keep(self._before)
 
     def in_words(self, text: str) -> str:
-        for path, name in self._names.items():
-            text = text.replace(path, name)
-        return text
+        return with_names(text, self._names)
 
     def _drop_abandoned(self) -> None:
         """An unfinished run that this one took the place of holds images that nobody will use."""
