@@ -93,6 +93,7 @@ set(MODULE_PYTHON_SCRIPTS
   jobs/__init__.py
   jobs/client.py
   jobs/commands.py
+  jobs/ending.py
   jobs/events.py
   jobs/exchange.py
   jobs/failures.py

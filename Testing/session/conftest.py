@@ -20,6 +20,7 @@ from session_fakes import PlayedWorker
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.discarding import wait_for_removals
 from TransferRiskLib.jobs.client import WorkerClient
+from TransferRiskLib.jobs.ending import wait_for_endings
 from TransferRiskLib.jobs.interpreters import Interpreter
 from TransferRiskLib.mrml.nodes import add_volume
 from TransferRiskLib.mrml.segmentations import add_segmentation
@@ -106,6 +107,7 @@ def session(scene: Any, settings: MemorySettings, tmp_path: Path, warm_worker: A
     made = Session(scene, lambda setting: Lent(), settings, temporary=tmp_path / "temporary")
     yield made
     made.close()
+    assert wait_for_endings(PATIENCE), "a worker was not ended"
     wait_for_removals(10)
     assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
 
@@ -123,6 +125,7 @@ def stage(scene: Any, settings: MemorySettings, tmp_path: Path, played: PlayedWo
     made = Session(scene, lambda setting: played, settings, temporary=tmp_path / "temporary")
     yield made
     made.close()
+    assert wait_for_endings(PATIENCE), "a worker was not ended"
     wait_for_removals(10)
     assert list((tmp_path / "temporary").iterdir()) == [], "temporary folders stayed"
 

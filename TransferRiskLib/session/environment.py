@@ -205,7 +205,7 @@ class Environment:
         can replace their files. Until `end_installation` no job can be started: Slicer lets clicks through
         while pip runs. Raises SettingsError with the reason when `can_install` says no."""
         demand(self.can_install())
-        self._jobs.disconnect()
+        self._jobs.disconnect(wait=True)
         self._jobs.hold(_("Wait until the packages are installed."))
         self._desk.tell("environment")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from TransferRiskLib.jobs.exchange import ExchangeFolder
 from TransferRiskLib.session.desk import Desk, prediction_settings
@@ -41,6 +40,6 @@ class ExchangePlan(Plan):
     def in_words(self, text: str) -> str:
         return self.handover.in_words(text) if "handover" in self.__dict__ else text
 
-    def close(self, kind: Literal["done", "cancelled", "error"]) -> None:
+    def tidy(self) -> None:
         if "folder" in self.__dict__:
             self.folder.close()

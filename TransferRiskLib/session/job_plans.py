@@ -94,7 +94,12 @@ class Plan:
         """Tidy up after an `apply` that did not come to its end; nodes that it made are gone already."""
 
     def close(self, kind: Literal["done", "cancelled", "error"]) -> None:
-        """The job is over; called once, whatever happened."""
+        """The job is over; called once, whatever happened. The worker may still be at it where it is being
+        ended together with the job."""
+
+    def tidy(self) -> None:
+        """Remove files; called once after `close`, when no worker writes any more, perhaps from another
+        thread: no node and no state may be touched."""
 
     def in_words(self, text: str) -> str:
         """A message with names of nodes in place of file names."""

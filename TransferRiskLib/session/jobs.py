@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, Literal
 
 from TransferRiskLib.errors import TransferRiskError
 from TransferRiskLib.jobs import events
+from TransferRiskLib.jobs.ending import end_beside, is_ending, wait_for_endings
 from TransferRiskLib.jobs.events import Event
 from TransferRiskLib.records import from_json
 from TransferRiskLib.session.desk import YES, Connect, Desk, Verdict, Worker, demand, no, prediction_settings
@@ -19,6 +21,9 @@ from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
 _MESSAGES = 200
+_GRACE_SECONDS = 0.5
+_ENDING_SECONDS = 5.0
+_PAUSE_SECONDS = 0.01
 
 
 class Jobs:
@@ -124,7 +129,7 @@ class Jobs:
         demand(self.can_start())
         self._outcome = None
         self._messages.clear()
-        self._running = RunningJob(plan, plan.prepare(), self._clock())
+        self._running = RunningJob(plan, self._prepared(plan), self._clock())
         self._desk.tell("job")
 
     def advance(self) -> None:
@@ -155,16 +160,35 @@ class Jobs:
         elif running.phase != "stopping":
             self._end("cancelled", _("The job was cancelled because the scene was closed."))
 
-    def disconnect(self, wait_seconds: float = 0.5) -> None:
-        """End the worker, and with it a running job."""
+    def disconnect(self, *, wait: bool = False) -> None:
+        """End the worker, and with it a running job.
+
+        Args:
+            wait: Come back when it is over, which takes a second or two where it is busy. Otherwise it goes
+                on beside the caller, the job's files go with it, and the next job's worker starts after it.
+        """
         worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close(wait_seconds)
-        if self._running is not None:
-            self._running.forsaken = True
-            self._end("cancelled", _("The worker was ended."))
+        running = self._running
+        if worker is not None and wait:
+            worker.close(_GRACE_SECONDS)
+        if running is not None:
+            running.forsaken = True
+            self._end("cancelled", _("The worker was ended."), tidy=worker is None or wait)
+        if wait:
+            wait_for_endings(_ENDING_SECONDS)  # of one that was let go before
+        elif worker is not None:
+            end_beside(partial(_end_with_files, worker, running))
 
     # -- steps ----------------------------------------------------------------------------------
+
+    def _prepared(self, plan: Plan) -> Generator[str, None, Any]:
+        """The steps of preparing. A worker that was let go may still hold the graphics card, or the folder of
+        the very run that is to be resumed: none is started beside it."""
+        request = yield from plan.prepare()
+        while plan.worker_task is not None and self._worker is None and is_ending():
+            time.sleep(_PAUSE_SECONDS)  # in Slicer threads run only while this one sleeps
+            yield ""
+        return request
 
     def _step(self, running: RunningJob) -> None:
         # Taken in every phase: a plan without a worker's task goes on to applying within its first step.
@@ -245,7 +269,12 @@ class Jobs:
             self._end("error", about, hint, details)
 
     def _end(
-        self, kind: Literal["done", "cancelled", "error"], message: str, hint: str = "", details: str = ""
+        self,
+        kind: Literal["done", "cancelled", "error"],
+        message: str,
+        hint: str = "",
+        details: str = "",
+        tidy: bool = True,
     ) -> None:
         running, self._running = self._running, None
         assert running is not None
@@ -257,4 +286,15 @@ class Jobs:
         plan = running.plan
         self._outcome = Outcome(kind, plan.task, plan.title, message, hint, details)
         plan.close(kind)
+        if tidy:
+            plan.tidy()
         self._desk.tell("job")
+
+
+def _end_with_files(worker: Worker, running: RunningJob | None) -> None:
+    """End a worker, and only then remove what it may be writing into."""
+    try:
+        worker.close(_GRACE_SECONDS)
+    finally:
+        if running is not None:
+            running.plan.tidy()

@@ -73,6 +73,7 @@ class Adaptation(Plan):
         self._model, self._prediction = desk.state.model_path(), prediction_settings(desk.settings)
         self._before = desk.state.adapted
         self._folder: Path | None = None
+        self._done = self._learnt = False
         self.curves: Curves = {}
         self._stage = ""
         self._began: float | None = None
@@ -126,21 +127,28 @@ class Adaptation(Plan):
         if self._folder is None:
             return
         # The worker may have finished although the job ended otherwise, with its scene or Slicer itself.
-        if kind == "done" or is_finished(self._folder):
+        self._done = kind == "done"
+        finished = self._done or is_finished(self._folder)
+        self._learnt = finished or is_folder(self._folder / WORK)
+        if self._done or self._desk.state.adapted.folder != str(self._folder):
+            return
+        if not self._learnt:  # as if it had never begun
+            self._keep(self._before)
+        elif not finished:
+            self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
+        elif (result := finished_result(self._folder)) is not None:
+            self._keep(AdaptRun(str(self._folder), "done", result, self._frozen()))
+
+    def tidy(self) -> None:
+        if self._folder is None:
+            return
+        finished = self._done or is_finished(self._folder)  # perhaps only now
+        if finished:
             _tidy(self._folder)
+        if finished or self._learnt:
             self._drop_abandoned()
-            if kind != "done" and self._desk.state.adapted.folder == str(self._folder):
-                result = finished_result(self._folder)
-                if result is not None:
-                    self._keep(AdaptRun(str(self._folder), "done", result, self._frozen()))
-        elif is_folder(self._folder / WORK):
-            if self._desk.state.adapted.folder == str(self._folder):
-                self._keep(replace(self._desk.state.adapted, curves=self._frozen()))
-            self._drop_abandoned()
-        else:  # nothing was learnt: as if it had never begun
+        else:
             discard(self._folder)
-            if self._desk.state.adapted.folder == str(self._folder):
-                self._keep(self._before)
 
     def in_words(self, text: str) -> str:
         return with_names(text, self._names)
