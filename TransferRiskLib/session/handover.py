@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
@@ -121,9 +122,9 @@ def with_names(text: str, names: Mapping[str, str]) -> str:
         text: The message.
         names: Path of a file to what it is; no two files have the same bare name.
     """
-    if not names:
+    bare = {os.path.basename(path): name for path, name in names.items()}
+    if not any(file in text for file in bare):  # nearly always, and some jobs have hundreds of files
         return text
-    bare = {Path(path).name: name for path, name in names.items()}
     # In one go: a node may be called as another one's file.
     paths, files = ("|".join(map(re.escape, sorted(given, key=len, reverse=True))) for given in (names, bare))
     pattern = rf"{paths}|(?<![\w./\\-])(?:{files})(?!\w|[./\\-]\w)"
