@@ -44,6 +44,16 @@ def test_what_should_be_repaired_is_pointed_out(report, name):
         assert words in warning
 
 
+def test_check_asks_a_worker_that_has_not_loaded_the_packages_of_before(session, settings, finish):
+    def asked():
+        session.environment.probe()
+        assert finish(session).kind == "done"
+        return session.jobs.worker.pid
+
+    first = asked()
+    assert asked() != first
+
+
 def test_devices_are_listed_with_their_memory_and_can_be_chosen(report):
     environment = report(REPORTS["all is well"][0])
     assert dict(environment.summary())["cuda:0"] == "RTX (24.0 GB, 20.0 GB free)"

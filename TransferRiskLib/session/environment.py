@@ -52,8 +52,11 @@ class Environment:
         return self._jobs.can_start()
 
     def probe(self) -> None:
-        """Start the job that asks the worker for versions and devices."""
+        """Start the job that asks a new worker for versions and devices: a warm one would answer with the
+        packages that it has loaded, not with those that were installed since in a terminal, say."""
         demand(self.can_probe())
+        if self._jobs.worker is not None:
+            self._jobs.worker.release()
         self._jobs.start(_Probe(self._keep))
 
     def summary(self) -> tuple[tuple[str, str], ...]:
