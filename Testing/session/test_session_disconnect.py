@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -63,6 +65,18 @@ def busy(scene, settings, tmp_path, slow, bundle, add_scan):
 def hand_over(session, slow, number=1):
     while len(slow.submitted) < number:
         session.tick()
+
+
+def test_a_new_session_removes_the_images_that_a_crash_left(scene, settings, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f"transferrisk-{dead.pid}-abc_1234"
+    left.mkdir()
+    (left / "0001.nrrd").write_bytes(b"image")
+    session = Session(scene, lambda setting: PlayedWorker(), settings, temporary=tmp_path)
+    wait_for_removals(10)
+    assert not left.exists()
+    session.close()
 
 
 def test_nobody_waits_for_a_busy_worker_and_its_folder_goes_after_it(busy, slow, tmp_path):

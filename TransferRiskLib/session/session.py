@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from TransferRiskLib.discarding import remove_orphans
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.mrml import plots
 from TransferRiskLib.session.adapt_settings import understood
@@ -77,6 +79,8 @@ class Session:
     def __init__(
         self, scene: Node, connect: Connect, settings: Settings, *, temporary: Path | None = None
     ) -> None:
+        # Images that a crash left behind need not lie about until the next job.
+        remove_orphans(Path(tempfile.gettempdir()) if temporary is None else temporary)
         self._desk = Desk(scene, settings, temporary)
         self.jobs = Jobs(self._desk, connect)
         self.cases = TargetCases(self._desk, self.jobs, lambda: self.models.card)
