@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from TransferRiskLib.jobs.client import WORKER
+from TransferRiskLib.jobs.failures import describe_exit
 from TransferRiskLib.jobs.interpreters import Interpreter, worker_environment
 
 LIBRARY = Path(__file__).resolve().parents[2]
@@ -94,3 +95,12 @@ def test_python_files_where_the_program_was_started_are_nobodys_modules(tmp_path
     )
     assert ended.stderr == b"" and ended.returncode == 0
     assert json.loads(ended.stdout)["kind"] == "started"
+
+
+def test_a_python_that_is_too_old_says_so():
+    as_old = f"import sys; sys.version_info = (3, 9, 18); sys.version = '3.9.18 (main)'; exec({WORKER[1]!r})"
+    ended = subprocess.run([sys.executable, "-c", as_old], capture_output=True, text=True, timeout=60)
+    failed = describe_exit(ended.returncode, "a warning\n" + ended.stderr)
+    expected = "The worker process could not start: TransferRisk needs Python 3.10 or later, not 3.9.18."
+    assert failed.message == expected and "another interpreter" in failed.hint
+    assert ended.stdout == ""

@@ -14,7 +14,7 @@ from typing import Any
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.jobs.commands import Cancel, Job, Release
 from TransferRiskLib.jobs.events import Event, JobCancelled, Started, Stopping
-from TransferRiskLib.jobs.failures import describe_exception, describe_exit
+from TransferRiskLib.jobs.failures import TOO_OLD, describe_exception, describe_exit
 from TransferRiskLib.jobs.interpreters import Interpreter, find_interpreter, worker_environment
 from TransferRiskLib.jobs.lines import Tail
 from TransferRiskLib.jobs.process import WorkerProcess
@@ -22,11 +22,13 @@ from TransferRiskLib.records import to_json
 
 WORKER = (
     "-c",
-    "import sys; sys.path[:] = filter(None, sys.path); from TransferRiskLib.jobs.worker import run; run()",
+    f"import sys; sys.version_info < (3, 10) and sys.exit('{TOO_OLD}' + sys.version.split()[0]); "
+    "sys.path[:] = filter(None, sys.path); from TransferRiskLib.jobs.worker import run; run()",
 )
 """`python -m TransferRiskLib.jobs.worker`, except that the folder in which the program was started is not
 searched for modules: a `statistics.py` there would shadow that of Python. `PYTHONSAFEPATH` says the same,
-but Python 3.10 does not know it, and reads modules with `-m` before the worker can leave the folder out."""
+but Python 3.10 does not know it, and reads modules with `-m` before the worker can leave the folder out.
+A Python that is too old to read the library says so."""
 
 
 @dataclass

@@ -14,6 +14,8 @@ _INSTALL = (
 )
 _LAUNCHER, _LAST_LINES = "exit abnormally", 3
 _FATAL = "Fatal Python error: "
+TOO_OLD = "TransferRisk needs Python 3.10 or later, not "
+"""How a Python says that it cannot read the library, its version behind this."""
 _REPORT = "Run it again; if it stays so, report it together with the log."
 
 
@@ -52,6 +54,10 @@ def describe_exit(code: int | None, log_tail: str) -> Failed:
     if missing:
         message = f"The worker process could not start: {missing} cannot be imported."
         return Failed("WorkerError", message, _INSTALL, None, log_tail)
+    last = _last_line(log_tail)
+    if code == 1 and last.startswith(TOO_OLD):
+        message = f"The worker process could not start: {last}."
+        return Failed("WorkerError", message, "Choose another interpreter in the settings.", None, log_tail)
     words, hint = _launched_exit(log_tail) or _exit_in_words(code)
     message = f"The worker process {words} before the job was finished."
     return Failed("WorkerError", message, hint, None, log_tail)
@@ -93,10 +99,14 @@ def _launched_exit(log_tail: str) -> tuple[str, str] | None:
 
 def _missing_module(log_tail: str) -> str | None:
     """The module named by an uncaught ModuleNotFoundError, the last line of a log."""
-    last = next((line for line in reversed(log_tail.splitlines()) if line.strip()), "")
+    last = _last_line(log_tail)
     if last.startswith(("ModuleNotFoundError: No module named ", "ImportError: ")):
         return last.split(": ", 1)[1].removeprefix("No module named ").strip("'\" ")
     return None
+
+
+def _last_line(log_tail: str) -> str:
+    return next((line for line in reversed(log_tail.splitlines()) if line.strip()), "")
 
 
 def _file(error: OSError) -> str | None:
