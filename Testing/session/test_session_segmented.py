@@ -47,7 +47,7 @@ def answer(played, tmp_path, bundle):
                 "uncertainty": str(folder / "uncertainty.nii.gz"),
                 "probabilities": str(folder / "probabilities.nii.gz"),
             })  # fmt: skip
-        played.say(events.Done({"scans": scans}))
+        played.say(events.Done({"scans": scans, "states": list(scheme.names)}))
 
     return tell
 

@@ -79,7 +79,7 @@ class SegmentScans(ExchangePlan):
             if all(known.key != row.key for known in self.desk.state.scans):
                 continue  # it was taken off the list: nobody waits for its result
             if scan.error is None:
-                results.append((row, (yield from self._show(row, scan))))
+                results.append((row, (yield from self._show(row, scan, result.states))))
             else:
                 results.append((row, {"error": self.in_words(scan.error)}))
             yield scan.case
@@ -117,7 +117,9 @@ class SegmentScans(ExchangePlan):
     def _scan(self, row: ScanRow) -> Node | None:
         return self._held.node(volumes_for(row, self._channels)[self._channels[0]])
 
-    def _show(self, row: ScanRow, scan: SegmentedScan) -> Generator[str, None, dict[str, Any]]:
+    def _show(
+        self, row: ScanRow, scan: SegmentedScan, states: Sequence[str]
+    ) -> Generator[str, None, dict[str, Any]]:
         """Bring a result into the scene; the fields of its row."""
         scene = self.desk.scene
         volume = self._scan(row)
@@ -145,7 +147,7 @@ class SegmentScans(ExchangePlan):
         probabilities = []
         if scan.probabilities is not None:
             parts = yield from in_background(partial(read_volumes, scan.probabilities))
-            for label, part in zip(scheme.names, parts, strict=True):
+            for label, part in zip(states, parts, strict=True):
                 extra = add_volume(scene, part, "", (0.0, 1.0))
                 name = _("{scan} probability of {label}").format(scan=row.name, label=label)
                 self._place(extra, name, volume)

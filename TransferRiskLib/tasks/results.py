@@ -184,9 +184,16 @@ class SegmentedScan:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """All scans in the order they were given."""
+    """All scans in the order they were given.
+
+    Attributes:
+        scans: What became of them.
+        states: What the components of their probabilities are; more than the labels where the model has
+            independent regions, which may overlap.
+    """
 
     scans: tuple[SegmentedScan, ...]
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,13 @@ def segment(request: SegmentRequest, progress: Progress) -> SegmentResult:
         scan = done[-1]
         written = (scan.labelmap, scan.segmentation, scan.uncertainty, scan.probabilities)
         remove_former(case_folder(request.output, case.name), OUTPUTS, written)
-    result = SegmentResult(tuple(done))
+    result = SegmentResult(tuple(done), model.states)
     _write_table(request.output, result)
     facts = provenance("segment", [model], [c.name for c in target.cases], to_json(request.prediction))
-    write_json(request.output / "segments.json", {"scans": to_json(done), "provenance": facts})
+    write_json(
+        request.output / "segments.json",
+        {"scans": to_json(done), "states": list(model.states), "provenance": facts},
+    )
     return result
 
 
