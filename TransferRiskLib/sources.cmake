@@ -222,6 +222,7 @@ set(MODULE_PYTHON_SCRIPTS
   session/target_cases.py
   session/target_labels.py
   session/training.py
+  session/viewing.py
   session/walkthrough.py
   session/watching.py
   session/workload.py

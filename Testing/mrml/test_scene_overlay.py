@@ -99,8 +99,10 @@ def test_views_stay_where_they_are_while_the_scan_stays(scene, scan, a_slice_nod
 def test_only_the_legend_of_the_shown_map_is_visible(scene) -> None:
     empty = Volume(np.zeros(GRID.shape), GRID)
     risk, gain = (heat.add_map(scene, empty, kind, kind) for kind in ("risk", "gain"))
+    before = heat.legend_of(gain).GetMTime()
     overlay.show_legend_only_of(scene, gain)
     assert heat.legend_of(gain).GetVisibility()
+    assert heat.legend_of(gain).GetMTime() > before, "views look at it again, now that they have its map"
     assert not heat.legend_of(risk).GetVisibility()
     overlay.show_legend_only_of(scene, None)
     assert not heat.legend_of(gain).GetVisibility()

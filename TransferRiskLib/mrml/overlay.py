@@ -75,6 +75,15 @@ def show_legend_only_of(scene: Node, heat: Node | None) -> None:
         owner = legend.GetDisplayableNode()
         if owner is not None and kind_of(owner) is not None:
             legend.SetVisibility(owner is heat)
+            legend.Modified()  # one that was visible already: its map may just have come into the views
+
+
+def hide_renderings_but_of(scene: Node, heat: Node | None) -> None:
+    """Hide the volume renderings of our maps, one excepted; renderings of others stay."""
+    for display in nodes_of(scene, "vtkMRMLVolumeRenderingDisplayNode"):
+        owner = display.GetDisplayableNode()
+        if owner is not None and kind_of(owner) is not None and owner is not heat:
+            display.SetVisibility(False)
 
 
 def show_outlines(

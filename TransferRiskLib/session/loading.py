@@ -21,6 +21,7 @@ from TransferRiskLib.session.background import in_background
 from TransferRiskLib.session.desk import Desk, Node
 from TransferRiskLib.session.job_plans import Plan
 from TransferRiskLib.session.state import CaseRow
+from TransferRiskLib.session.viewing import bring_into_view
 from TransferRiskLib.volumes.io import read_volume
 from TransferRiskLib.wording import wording
 
@@ -78,8 +79,8 @@ class LoadCases(Plan):
                 segmentation, labels = yield from self._load_labels(case, first, cohort.scheme)
                 yield _("{case}: labels").format(case=case.name)
             rows.append(CaseRow("", case.name, channels, segmentation, labels, patient=case.subject or ""))
-        overlay.show_in_slices(self._desk.scene, first)
         self._insert(rows)
+        bring_into_view(self._desk, first)
 
     def undo(self) -> None:
         self._shelf.clear_away()

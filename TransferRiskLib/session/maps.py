@@ -17,6 +17,7 @@ from TransferRiskLib.session.jobs import Jobs
 from TransferRiskLib.session.mapping import ComputeMaps
 from TransferRiskLib.session.state import MAP_KINDS, MapDisplay, MappedCase, MapRun
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.session.viewing import bring_into_view
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -188,18 +189,24 @@ class Maps:
         """Volume rendering of the shown map in 3-D."""
         self._set(rendering=bool(on))
 
-    def refresh(self) -> None:
-        """Make the views show what `display` says."""
+    def refresh(self, chosen: bool = False) -> None:
+        """Make the views show what `display` says.
+
+        Args:
+            chosen: Whether the user has just chosen it. A case of which nothing is left empties the views
+                then, which would show another one under its name; otherwise they stay as they are.
+        """
         case = self._shown_case()
-        scan = self._desk.node(case.scan) if case is not None else None
-        node = self._map(case.maps.get(self.display.kind)) if case is not None else None
-        if scan is None and node is None:
+        if case is None:
             return
-        overlay.show_in_slices(self._desk.scene, scan, node, self.display.opacity)
-        overlay.show_legend_only_of(self._desk.scene, node)
-        self._render(node)
+        scan, node = self._desk.node(case.scan), self._map(case.maps.get(self.display.kind))
+        if scan is None and node is None and not chosen:
+            return
+        bring_into_view(self._desk, scan, node, self.display.opacity)
         if node is not None:
             heat.set_threshold(node, *self.threshold())
+            if self.display.rendering or heat.is_in_3d(node):
+                heat.show_in_3d(node, self.display.kind, self.display.rendering)
 
     def jump_to_worst(self, case: str) -> None:
         """Show a case where its risk is highest.
@@ -340,14 +347,6 @@ class Maps:
         nodes = [self._desk.node(identity) for identity in made if identity not in annotations]
         return [node for node in nodes if node is not None and node.GetAttribute(RESULT) is not None]
 
-    def _render(self, node: Node | None) -> None:
-        for display in overlay.nodes_of(self._desk.scene, "vtkMRMLVolumeRenderingDisplayNode"):
-            owner = display.GetDisplayableNode()
-            if owner is not None and heat.kind_of(owner) is not None and owner is not node:
-                display.SetVisibility(False)
-        if node is not None and (self.display.rendering or heat.is_in_3d(node)):
-            heat.show_in_3d(node, self.display.kind, self.display.rendering)
-
     def _keep(self, **fields: object) -> None:
         display = replace(self.display, **fields)  # type: ignore[arg-type]
         self._desk.update(replace(self._desk.state, display=display), "display")
@@ -357,4 +356,4 @@ class Maps:
         kinds = self.kinds()
         if kinds and self.display.kind not in (*kinds, ""):  # the case shown before had others
             self._keep(kind=kinds[0])
-        self.refresh()
+        self.refresh(chosen=True)

@@ -19,6 +19,7 @@ from TransferRiskLib.session.exchange_plan import ExchangePlan
 from TransferRiskLib.session.guessing import mark_result, unique
 from TransferRiskLib.session.row_volumes import volumes_for
 from TransferRiskLib.session.state import ScanRow, SegmentChoice, SessionState
+from TransferRiskLib.session.viewing import hide_what_is_not_in_view
 from TransferRiskLib.tasks.requests import CohortInput, SegmentRequest
 from TransferRiskLib.tasks.results import SegmentedScan, SegmentResult
 from TransferRiskLib.volumes.io import read_volume, read_volumes
@@ -87,6 +88,7 @@ class SegmentScans(ExchangePlan):
         for row, fields in results:
             state = self._with_result(state, row, fields)
         self.desk.update(state, "segment")
+        hide_what_is_not_in_view(self.desk)
         failed = sum(bool(fields["error"]) for _row, fields in results)
         if failed:
             text = _("{failed} of {number} scans failed: the list says why.")

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from TransferRiskLib.mrml import overlay
 from TransferRiskLib.places import is_folder
 from TransferRiskLib.session import row_checks
 from TransferRiskLib.session.desk import YES, Desk, Node, Verdict, demand, no
@@ -19,6 +18,7 @@ from TransferRiskLib.session.segmentation_job import SegmentScans
 from TransferRiskLib.session.source_models import SourceModels
 from TransferRiskLib.session.state import CaseRow, ScanRow, SegmentChoice
 from TransferRiskLib.session.target_cases import TargetCases
+from TransferRiskLib.session.viewing import bring_into_view, uncover
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -181,11 +181,11 @@ class Segmenting:
         """The segmentation node and its scan, for Segment Editor."""
         demand(self.can_edit(key))
         row = self._desk.state.scan(key)
-        segmentation = self._desk.node(row.segmentation)
+        segmentation, scan = self._desk.node(row.segmentation), self._first(row)
         assert segmentation is not None  # `can_edit` has looked
-        if segmentation.GetDisplayNode() is not None:  # `show` of another scan hides it
-            segmentation.GetDisplayNode().SetVisibility(True)
-        return segmentation, self._first(row)
+        bring_into_view(self._desk, scan)
+        uncover(segmentation)
+        return segmentation, scan
 
     def can_show(self, key: str) -> Verdict:
         """Whether the scan has a volume in the scene."""
@@ -200,12 +200,8 @@ class Segmenting:
         """Bring a scan and its segmentation into the slice views."""
         demand(self.can_show(key))
         row = self._desk.state.scan(key)
-        overlay.show_in_slices(self._desk.scene, self._first(row), self._desk.node(row.uncertainty), 0.5)
-        overlay.show_legend_only_of(self._desk.scene, self._desk.node(row.uncertainty))
-        for other in self.rows:
-            node = self._desk.node(other.segmentation)
-            if node is not None and node.GetDisplayNode() is not None:
-                node.GetDisplayNode().SetVisibility(other.key == key)
+        bring_into_view(self._desk, self._first(row), self._desk.node(row.uncertainty))
+        uncover(self._desk.node(row.segmentation))
 
     def can_add_to_cases(self, key: str) -> Verdict:
         """Whether the scan has a segmentation and is no target case yet."""

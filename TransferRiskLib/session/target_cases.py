@@ -21,6 +21,7 @@ from TransferRiskLib.session.segment_labels import Meanings, carried, is_annotat
 from TransferRiskLib.session.state import CaseRow, RegionKind, Role
 from TransferRiskLib.session.suggesting import Suggest, Suggestion, suggestions_now
 from TransferRiskLib.session.target_labels import lacking, scheme_to_draw, target_scheme
+from TransferRiskLib.session.viewing import bring_into_view, uncover
 from TransferRiskLib.wording import wording
 
 _ = wording(__name__)
@@ -255,7 +256,8 @@ class TargetCases:
             name = _("{case} annotation").format(case=row.name)
             node = annotation.prepare_segmentation(self._desk.scene, node, missing, volume, name)
             self.set_segmentation(key, node.GetID())
-        overlay.show_in_slices(self._desk.scene, volume)
+        bring_into_view(self._desk, volume)
+        uncover(node)
         return node, volume
 
     def _to_draw(self) -> LabelScheme | None:
@@ -304,7 +306,7 @@ class TargetCases:
         """Show the suggested scan at the suggested place."""
         demand(self.can_jump_to_suggestion(key))
         suggestion = next(s for s in self.suggestions if s.key == key)
-        overlay.show_in_slices(self._desk.scene, self._drawn_on(key))
+        bring_into_view(self._desk, self._drawn_on(key))
         if suggestion.lps is not None:
             overlay.jump_to(self._desk.scene, suggestion.lps)
 
