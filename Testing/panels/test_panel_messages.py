@@ -1,4 +1,4 @@
-"""The line at the foot of the window: what failed, was refused or could not be read."""
+"""The line at the foot of the window, and sentences beside tables: what failed or has changed."""
 
 from __future__ import annotations
 
@@ -117,3 +117,15 @@ def test_the_timer_calls_what_reports_failures(
     monkeypatch.setattr(desk.session, "tick", broken)
     desk.window._timer.timeout.emit()
     assert told == ["no such node"]
+
+
+def test_what_a_ranking_holds_for_follows_the_cases(desk: SimpleNamespace) -> None:
+    assert desk.ui.rankingLabel.text == "Scored on Anna."
+    desk.session.models.ranking_sentence = lambda: "Scored on Anna. The cases have changed since then."
+    desk.session.tell("cases")
+    desk.tick()
+    assert desk.ui.rankingLabel.text == "Scored on Anna. The cases have changed since then."
+    desk.session.models.ranking_sentence = str
+    desk.session.tell("models")
+    desk.tick()
+    assert desk.ui.rankingLabel.isHidden()

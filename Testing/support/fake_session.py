@@ -72,6 +72,8 @@ class FakeSession:
             folder="",
             card_summary=lambda: (("Channels", "T1"), ("Labels", "CSF, GM, WM"), ("Licence", "Apache <2.0>")),
             ranking=lambda: (("Model", "Score"), score),
+            ranking_sentence=lambda: "Scored on Anna.",
+            name_of=lambda entry: entry.name,
             ranked_paths=lambda: (entries[0].path, entries[1].path),
         )
         rows = (

@@ -113,7 +113,7 @@ class SegmentPanel(Panel):
 
     def _text(self, entry: ModelEntry) -> str:
         listed = entry in self.session.models.entries and not entry.problem
-        return entry.name if listed else entry.off_the_list
+        return self.session.models.name_of(entry) if listed else entry.off_the_list
 
     def _choose_model(self, index: int) -> None:
         path = self._offered()[index - 1].path if index > 0 else None

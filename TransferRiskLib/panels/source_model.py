@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class SourceModelPanel(Panel):
     """The list of models, the chosen one's card at a glance, and the ranking on the user's cases."""
 
-    changes: ClassVar[frozenset[str]] = frozenset({"models"})
+    changes: ClassVar[frozenset[str]] = frozenset({"models", "cases"})
     tables = ("rankingTable",)
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -56,6 +56,7 @@ class SourceModelPanel(Panel):
         header, rows = models.ranking()
         ranked = position(models.ranked_paths(), chosen.path) if chosen else -1
         fill(self.ui.rankingTable, header, rows, selected=ranked)
+        say(self.ui.rankingLabel, models.ranking_sentence())
 
     def allow(self) -> None:
         models = self.session.models
@@ -70,15 +71,17 @@ class SourceModelPanel(Panel):
         return self.session.models.listed_with(str(chosen.path) if chosen else "")
 
     def _text(self, entry: ModelEntry) -> str:
-        if entry not in self.session.models.entries:
+        models = self.session.models
+        if entry not in models.entries:
             return entry.off_the_list
+        name = models.name_of(entry)
         if entry.problem:
-            return _("{name} (cannot be used)").format(name=entry.name)
+            return _("{name} (cannot be used)").format(name=name)
         if entry.origin == "demonstration":
-            return _("{name} (demonstration)").format(name=entry.name)
+            return _("{name} (demonstration)").format(name=name)
         if entry.origin == "adapted":
-            return _("{name} (adapted here)").format(name=entry.name)
-        return entry.name
+            return _("{name} (adapted here)").format(name=name)
+        return name
 
     def _choose(self, index: int) -> None:
         entries = self._offered()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -42,10 +42,11 @@ def joined(ours: SessionState, theirs: SessionState) -> SessionState:
         names[run.name] = unique(run.name, (known.name for known in runs))
         runs = (*runs, replace(run, name=names[run.name]))
     cases = _appended(ours.cases, theirs.cases, keys)
-    added = zip(theirs.cases, cases[len(ours.cases) :], strict=True)
+    added = dict(zip((row.key for row in theirs.cases), cases[len(ours.cases) :], strict=True))
     return SessionState(
         model=ours.model or theirs.model,
         ranking=ours.ranking or theirs.ranking,
+        ranked=ours.ranked if ours.ranking else _ranked(theirs, added),
         cases=cases,
         runs=runs,
         display=_display(ours, theirs, names),
@@ -53,7 +54,7 @@ def joined(ours: SessionState, theirs: SessionState) -> SessionState:
         adapted=_adapted(ours.adapted, theirs.adapted),
         scans=_appended(ours.scans, theirs.scans, keys),
         segment=_chosen(ours.segment, theirs.segment, SegmentChoice()),
-        suggested=_suggested(ours, theirs, {there.key: here.key for there, here in added}),
+        suggested=_suggested(ours, theirs, {key: row.key for key, row in added.items()}),
     )
 
 
@@ -75,6 +76,12 @@ def _display(ours: SessionState, theirs: SessionState, names: dict[str, str]) ->
 
 def _adapted(ours: AdaptRun, theirs: AdaptRun) -> AdaptRun:
     return ours if ours.status != "none" else _chosen(theirs, ours, AdaptRun())
+
+
+def _ranked(theirs: SessionState, added: Mapping[str, CaseRow]) -> tuple[CaseRow, ...]:
+    """Their ranked rows under the keys and names that those have now."""
+    now = ((row, added.get(row.key, row)) for row in theirs.ranked)
+    return tuple(replace(row, key=known.key, name=known.name) for row, known in now)
 
 
 def _suggested(ours: SessionState, theirs: SessionState, keys: dict[str, str]) -> SuggestedNext:

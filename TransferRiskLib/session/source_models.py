@@ -183,11 +183,47 @@ class SourceModels:
         without = (_("Without curves"),) if curves else ()
         return (_("Model"), _("Score (0 to 1)"), *without, _("LEEP (nats)"), *labels), rows
 
+    def ranking_sentence(self) -> str:
+        """What the table holds for: its cases, whether they are still the same, and which models of the list
+        are not in it; empty without a table."""
+        state = self._desk.state
+        if not state.ranking:
+            return ""
+        sentences = []
+        rows = self._cases.to_compare()
+        if state.ranked:  # a scene of an earlier version does not tell
+            names = ", ".join(row.name for row in state.ranked)
+            sentences.append(_("Scored on {cases}.").format(cases=names))
+            before, now = set(map(_ranked_as, state.ranked)), set(map(_ranked_as, state.cases))
+            if not before <= now or not before >= set(map(_ranked_as, rows)):
+                sentences.append(_("The cases have changed since then: rank again."))
+        missing = [e for e in self._entries if e.card is not None and e.path not in self.ranked_paths()]
+        fitting = self._comparable(rows)
+        unfit = [entry for entry in missing if entry.path not in fitting]
+        others = [entry for entry in missing if entry.path in fitting]
+        for text, entries in (
+            (_("Not ranked, for not every case has its channels: {models}."), unfit),
+            (_("Not in this table: {models}."), others),
+        ):
+            if entries:
+                sentences.append(text.format(models=", ".join(map(self.name_of, entries))))
+        return " ".join(sentences)
+
+    def name_of(self, entry: ModelEntry) -> str:
+        """A model's name, with its place where others of the list have the same name."""
+        if sum(entry.name == other.name for other in self._entries) < 2:
+            return entry.name
+        return _("{name} ({path})").format(name=entry.name, path=entry.path)
+
     def _ranked_name(self, score: ModelScore) -> str:
         """An adapted model may have learnt from the very cases that it is scored on."""
+        listed = next((entry for entry in self._entries if entry.path == score.path), None)
+        model = score.model
+        if listed is not None and self.name_of(listed) != listed.name:
+            model = self.name_of(listed)
         lineage = score.lineage
         if lineage is None:  # a scene of an earlier version
-            adapted = any(entry.path == score.path and entry.origin == "adapted" for entry in self._entries)
+            adapted = listed is not None and listed.origin == "adapted"
             lineage = Lineage(adapted, uncertain=adapted)
         text = "{model}"
         if lineage.trained_on:
@@ -196,7 +232,7 @@ class SourceModels:
             text = _("{model} (adapted, perhaps to these cases)")
         elif lineage.uncertain:
             text = _("{model} (perhaps adapted to these cases)")
-        return text.format(model=score.model, count=len(lineage.trained_on))
+        return text.format(model=model, count=len(lineage.trained_on))
 
     def ranked_paths(self) -> tuple[Path, ...]:
         """The models of the table's rows."""
@@ -245,6 +281,12 @@ def here(model: str) -> str:
     ours = demo_models().get(path.name)
     moved = ours is not None and path.parent.name == ours.parent.name and not is_folder(model)
     return str(ours) if moved else model
+
+
+def _ranked_as(row: CaseRow) -> tuple[Any, ...]:
+    """What a ranking takes of a row."""
+    labels = frozenset(row.labels.items())
+    return row.key, frozenset(row.channels.items()), row.segmentation, labels, row.region, row.roi
 
 
 def _number(value: float | None) -> str:
@@ -299,7 +341,8 @@ class _RankPlan(ExchangePlan):
         )
 
     def apply(self, result: Any) -> Iterator[str]:
-        self.desk.update(replace(self.desk.state, ranking=result.scores), "models")
+        state = replace(self.desk.state, ranking=result.scores, ranked=tuple(self._rows))
+        self.desk.update(state, "models")
         if result.left_out:
             reasons = " ".join(f"{model.path.name}: {model.reason}" for model in result.left_out)
             self.closing = _("Left out, for they cannot be opened: {reasons}").format(reasons=reasons)

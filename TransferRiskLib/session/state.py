@@ -222,6 +222,7 @@ class SessionState:
     Attributes:
         model: Path of the chosen source model; empty for none.
         ranking: Scores of the last ranking, best first.
+        ranked: The rows that it was made on, as they were.
         cases: Target cases.
         runs: Risk maps, the latest last.
         display: How maps are shown.
@@ -234,6 +235,7 @@ class SessionState:
 
     model: str = ""
     ranking: tuple[ModelScore, ...] = ()
+    ranked: tuple[CaseRow, ...] = ()
     cases: tuple[CaseRow, ...] = ()
     runs: tuple[MapRun, ...] = ()
     display: MapDisplay = field(default_factory=MapDisplay)

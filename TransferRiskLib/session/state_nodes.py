@@ -45,7 +45,8 @@ def with_node_ids(state: SessionState, new: New) -> SessionState:
     """
     return replace(
         state,
-        cases=tuple(replace(_channels(row, new), roi=_maybe(row.roi, new)) for row in state.cases),
+        cases=tuple(_case(row, new) for row in state.cases),
+        ranked=tuple(_case(row, new) for row in state.ranked),
         scans=tuple(
             replace(
                 _channels(row, new),
@@ -63,6 +64,10 @@ def with_node_ids(state: SessionState, new: New) -> SessionState:
             ),
         ),
     )
+
+
+def _case(row: CaseRow, new: New) -> CaseRow:
+    return replace(_channels(row, new), roi=_maybe(row.roi, new))
 
 
 def _channels(row: AnyRow, new: New) -> AnyRow:

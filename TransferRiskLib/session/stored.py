@@ -9,13 +9,14 @@ must give its nodes new IDs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 from TransferRiskLib.errors import SettingsError
 from TransferRiskLib.records import from_json, to_json
 from TransferRiskLib.session.desk import Node
 from TransferRiskLib.session.segment_labels import read_row
-from TransferRiskLib.session.state import SessionState
+from TransferRiskLib.session.state import CaseRow, SessionState
 from TransferRiskLib.session.state_nodes import GONE, node_ids, with_node_ids
 from TransferRiskLib.wording import wording
 
@@ -106,8 +107,11 @@ def load_state(node: Node) -> SessionState:
     now = {old: found.GetID() for old, found in referred.items() if found is not None}
     state = with_node_ids(state, lambda identity: now.get(identity, GONE))
     nodes = {found.GetID(): found for found in referred.values() if found is not None}
-    rows = (read_row(row, nodes.get(row.segmentation), version == _BY_NAME) for row in state.cases)
-    return replace(state, cases=tuple(rows))
+
+    def read(rows: Iterable[CaseRow]) -> tuple[CaseRow, ...]:
+        return tuple(read_row(row, nodes.get(row.segmentation), version == _BY_NAME) for row in rows)
+
+    return replace(state, cases=read(state.cases), ranked=read(state.ranked))
 
 
 def _roles(node: Node) -> list[str]:
