@@ -115,6 +115,15 @@ def test_a_table_of_an_added_scene_stands_on_that_scenes_rows():
     assert [row.key for row in ours.ranked] == ["o"]
 
 
+def test_what_is_wrong_with_a_model_names_the_file_that_it_is_about(stage, made, tmp_path):
+    (made("broken", "broken", "T1") / "configs" / "card.json").write_text("{nope")
+    stage.models.set_folder(str(tmp_path / "models"))
+    stage.models.choose(tmp_path / "models" / "broken")
+    assert stage.models.chosen.problem.startswith("card.json is not valid JSON (")
+    stage.models.choose(tmp_path / "models" / "gone")
+    assert stage.models.chosen.problem == "There is no such model. Check the path."
+
+
 def test_models_of_one_name_are_told_apart_by_their_place(ranked, made):
     other = made("again", "one", "T1")
     ranked.models.refresh()

@@ -56,7 +56,10 @@ def entry_of(path: Path, origin: Origin, card: ModelCard | TransferRiskError) ->
     """The entry of a model whose card was read, or why it could not be."""
     if isinstance(card, ModelCard):
         return ModelEntry(path, origin, card)
-    problem = " ".join(filter(None, (card.message, card.hint)))
+    message = card.message
+    if message[:1].islower() and card.file not in (None, str(path)):  # "is missing." is said of a file
+        message = f"{Path(str(card.file)).name} {message}"
+    problem = " ".join(filter(None, (message, card.hint)))
     return ModelEntry(path, origin, None, problem if isinstance(card, ModelError) else str(card))
 
 
