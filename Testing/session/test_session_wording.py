@@ -233,7 +233,8 @@ def test_what_an_installation_will_do(stage, tmp_path, monkeypatch) -> None:
     a_wheel.parent.mkdir()
     a_wheel.touch()
     for installed in ("nothing", "no torch", "CPU-only torch beside a card", "all is well"):
-        stage.environment._keep(REPORTS[installed][0] if installed in REPORTS else None)
+        if installed in REPORTS:
+            stage.environment._keep(REPORTS[installed][0])
         for wheels in (None, tmp_path, a_wheel.parent):
             text, command = stage.environment.installation_text(False, wheels).split("\n\n")
             assert translated(*text.splitlines()) and command.startswith("pip install")

@@ -12,13 +12,16 @@ import unicodedata
 from collections.abc import Iterable
 
 _PATH = re.compile(
-    r"""(?<![A-Za-z0-9])[A-Za-z]:[/\\]   # a drive
-    |[A-Za-z][A-Za-z0-9+.-]*://          # file:///
-    |\\\\(?=[\w?.])                      # a server
-    |(?<![\w<>%/.)\]])/(?=\S)            # /data, but not T1/T2 or %/s
-    |(?<![\w.])\.{1,2}[/\\]              # ../
-    |(?<![\w/\\])~\w*[/\\]               # ~/""",
-    re.VERBOSE,
+    "|".join(
+        (
+            r"(?<![A-Za-z0-9])[A-Za-z]:[/\\]",  # a drive
+            r"[A-Za-z][A-Za-z0-9+.-]*://",  # file:///
+            r"\\\\(?=[\w?.])",  # a server
+            r"(?<![\w<>%/.)\]])/(?=\S)",  # /data, but not T1/T2 or %/s
+            r"(?<![\w.])\.{1,2}[/\\]",  # ../
+            r"(?<![\w/\\])~\w*[/\\]",  # ~/
+        )
+    )
 )
 _PROGRAM = re.compile(
     r"(?:TransferRiskLib|site-packages|dist-packages|lib[/\\]+python3\.\d+)"
