@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,12 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install '.[standalone]')")
 pytest.importorskip("trame_slicer", reason="trame-slicer is not installed (pip install '.[standalone]')")
 
+from played_maps import HISTOGRAM, ROW, WORST
 from session_fakes import PlayedWorker
 
 from TransferRiskLib.cases.labels import LabelScheme
 from TransferRiskLib.discarding import wait_for_removals
+from TransferRiskLib.jobs import events
 from TransferRiskLib.jobs.client import WorkerClient
 from TransferRiskLib.jobs.ending import wait_for_endings
 from TransferRiskLib.jobs.interpreters import Interpreter
@@ -29,6 +32,7 @@ from TransferRiskLib.session.desk import MemorySettings
 from TransferRiskLib.session.session import Session
 from TransferRiskLib.session.state import SuggestedNext, SuggestedScan
 from TransferRiskLib.volumes.geometry import Geometry
+from TransferRiskLib.volumes.io import read_volume, write_volume
 from TransferRiskLib.volumes.volume import Volume
 
 GRID = Geometry((20, 18, 16), (1.0, 1.0, 1.5), (-9.0, 8.0, 4.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
@@ -214,3 +218,51 @@ def finish() -> Callable[..., Any]:
         raise AssertionError(f"waited in vain: {session.jobs.progress}, {session.environment.log_tail(20)}")
 
     return run
+
+
+@pytest.fixture
+def views(scene):
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    view.SetOrientation("Axial")
+    return composite, view
+
+
+@pytest.fixture
+def answer_maps(played, tmp_path):
+    """Plays the worker's answer to the latest map job: constant maps of 1.5."""
+
+    def tell(kinds=("risk", "gain")):
+        request = played.submitted[-1][1]
+        cases = []
+        for case in request.target.cohort.cases:
+            scan = read_volume(case.images["T1"].path)
+            files = {kind: tmp_path / f"{case.name}-{kind}.nii.gz" for kind in kinds}
+            for path in files.values():
+                write_volume(scan.with_array(np.full(scan.array.shape, 1.5, np.float32)), path)
+            maps = {kind: str(path) for kind, path in files.items()}
+            cases.append({"case": case.name, "maps": maps, "worst_lps": list(WORST[case.name])})
+        (tmp_path / "summary.json").write_text(json.dumps({"histogram": HISTOGRAM}))
+        (tmp_path / "statistics.json").write_text('{"joint": 1}')
+        score = {"model": "tiny", "path": "m", "leep": -0.5, "normalised": 0.25, "per_class": {}}
+        result = {
+            "score": score, "statistics": str(tmp_path / "statistics.json"),
+            "summary": str(tmp_path / "summary.csv"), "cases": cases, "risk": [ROW],
+        }  # fmt: skip
+        played.say(events.Done(result))
+
+    return tell
+
+
+@pytest.fixture
+def mapped(stage, views, bundle, add_scan, played, answer_maps, finish):
+    """A session with one run of maps of two cases."""
+    stage.models.add(bundle)
+    for number in range(2):
+        add_scan(f"case{number}", number)
+    stage.cases.add_from_scene()
+    stage.maps.compute()
+    finish(stage, lambda: bool(played.submitted))
+    answer_maps()
+    assert finish(stage).kind == "done", stage.jobs.outcome
+    return stage
